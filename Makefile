@@ -1,0 +1,57 @@
+# Every target sets up what it needs; nothing but Python 3.11+, make and a package index is assumed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: setup demo test lint gen bench lock clean
+setup: $(VENV)/.runtime
+
+$(VENV)/.created:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.runtime: $(VENV)/.created requirements/runtime.lock pyproject.toml
+	$(PIP) install --require-hashes -r requirements/runtime.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.runtime requirements/demo.lock
+	$(PIP) install --require-hashes -r requirements/demo.lock
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
+	$(PIP) install --require-hashes -r requirements/dev.lock
+	touch $@
+
+demo: $(VENV)/.demo
+	$(BIN)/synnergy demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python tools/determinism_lint.py
+	$(BIN)/synnergy gas check
+
+gen: $(VENV)/.dev
+	$(BIN)/python tools/generate.py
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench
+
+# Maintainers only: resolves the pins of pyproject.toml into the three lock files.
+lock: $(VENV)/.created
+	$(PIP) install uv==0.13.9
+	for set in runtime demo dev; do \
+	  extra=$$( [ $$set = runtime ] || echo "--extra $$set" ); \
+	  $(BIN)/uv pip compile pyproject.toml requirements/build.in $$extra --universal --generate-hashes \
+	    --no-header --no-annotate --no-emit-index-url -o requirements/$$set.lock -q; done
+
+clean:
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis
