@@ -1,4 +1,4 @@
-"""The one value that stands for an expected failure (an exception means a bug or a broken disk)."""
+"""The value that stands for an expected failure; an exception means a bug or a broken disk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Something was refused: by which rule of `spec/`, in a machine's word and a person's sentence.
+    """Something was refused: a rule of `spec/`, a word for machines, a sentence for people.
 
     `rule` is a number of `spec/` ("TX-5"); `code` a stable snake_case word that clients match on;
     `message` says what was wrong, where, and what would satisfy the rule.

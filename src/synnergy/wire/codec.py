@@ -1,0 +1,63 @@
+"""Canonical msgpack: the one encoding of a value, checked by decode → re-encode → compare.
+
+msgspec alone accepts over-long integers, duplicate keys and any key order; the comparison
+refuses all of them, since a struct has exactly one encoding (WIRE-1).
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from synnergy.rejected import Rejected
+
+T = TypeVar("T")
+
+#: The largest encoding that any caller may ask to decode (WIRE-2).
+MAX_BYTES = 64 * 1024 * 1024
+
+_encoder = msgspec.msgpack.Encoder()
+_decoders: dict[object, msgspec.msgpack.Decoder[object]] = {}
+
+
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of everything that is encoded: frozen, typed, unknown fields refused (WIRE-1)."""
+
+
+def encode(value: object) -> bytes:
+    """The canonical msgpack bytes of a struct (or of plain lists, integers, strings, bytes)."""
+    return _encoder.encode(value)
+
+
+def decode(data: bytes, kind: type[T], max_bytes: int) -> T | Rejected:
+    """The struct that `data` canonically encodes, or why it doesn't.
+
+    `max_bytes` caps the length before anything is parsed (WIRE-2); no recursive types exist, so
+    nesting is bounded by the declared structs.
+    """
+    if len(data) > min(max_bytes, MAX_BYTES):
+        return Rejected(
+            "WIRE-2", "too_large", f"{kind.__name__} has {len(data)} bytes, at most {max_bytes}"
+        )
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders.setdefault(kind, msgspec.msgpack.Decoder(kind))
+    try:
+        value = decoder.decode(data)
+        again = _encoder.encode(value)
+    except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError) as error:
+        return Rejected("WIRE-1", "malformed", f"not a valid {kind.__name__}: {error}")
+    if again != data:
+        return Rejected(
+            "WIRE-1", "not_canonical", f"{kind.__name__} is not in its canonical encoding"
+        )
+    return value  # type: ignore[return-value]
+
+
+def decode_trusted(data: bytes, kind: type[T]) -> T:
+    """Decode bytes that this node itself encoded; failure is corruption and raises."""
+    value = decode(data, kind, MAX_BYTES)
+    if isinstance(value, Rejected):
+        raise ValueError(f"corrupt stored value: {value}")
+    return value
