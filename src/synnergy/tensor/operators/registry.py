@@ -35,6 +35,7 @@ class Scope(Protocol):
 
 Infer = Callable[[Node, Sequence[Value | None], Scope], list[ValueType]]
 Run = Callable[[Node, Sequence[Array | None], Scope], list[Array]]
+ValueOf = Callable[[Node, Sequence[Value | None], Scope], Array | None]
 WorkOf = Callable[[Node, Sequence[Value | None], Sequence[ValueType], Scope], Work]
 
 
@@ -43,6 +44,8 @@ class Operator:
     """`since`..`until` are the opset versions of the domain that this declaration covers.
 
     `static` is False where the work depends on values (NonZero, Loop …): local runs only.
+    `value` gives the first output where it is known from the inputs' types alone, although their
+    contents aren't (Shape, Size); None where it isn't.
     """
 
     domain: str
@@ -52,6 +55,7 @@ class Operator:
     work: WorkOf
     since: int = 1
     static: bool = True
+    value: ValueOf | None = None
 
 
 OPERATORS: dict[tuple[str, str], Operator] = {}
@@ -74,9 +78,10 @@ def register(
     domain: str = "",
     since: int = 1,
     static: bool = True,
+    value: ValueOf | None = None,
 ) -> None:
     """Declare an operator. Raises ValueError where (domain, name) is taken."""
     key = (domain, name)
     if key in OPERATORS:
         raise ValueError(f"operator {domain or 'ai.onnx'}::{name} is declared twice")
-    OPERATORS[key] = Operator(domain, name, infer, run, work, since, static)
+    OPERATORS[key] = Operator(domain, name, infer, run, work, since, static, value)
