@@ -1,0 +1,1 @@
+"""The core opcodes, a family a file."""

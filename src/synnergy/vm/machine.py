@@ -1,0 +1,125 @@
+"""What a running program sees: memory, input, output, environment, host, meter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NoReturn, Protocol
+
+from synnergy.gas.meter import Meter, OutOfGas
+from synnergy.rejected import Rejected
+from synnergy.vm.domain import DomainOpcode
+
+MASK = 2**64 - 1
+SIGN = 2**63
+PAGE_BYTES = 65_536
+MAX_PAGES = 64
+
+Status = Literal["ok", "trap", "out_of_gas", "reverted", "refused"]
+
+#: The effect of one instruction, as f(slots, at, immediate, machine). `slots` holds the frame's
+#: locals, then its operands, all unsigned 64-bit; the operands popped are slots[at], slots[at + 1]
+#: …, and the results go to slots[at] onwards. The verifier knows `at` of every instruction.
+Operation = Callable[[list[int], int, int, "Machine"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The block that a program runs in: its height, and its time in ms since 1970 UTC (VM-17)."""
+
+    height: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPrices:
+    """Gas of work whose amount is known only at run time (VM-12)."""
+
+    copy_block: int
+    hash_block: int
+    memory_page: int
+
+
+class Host(Protocol):
+    """Where domain opcodes are carried out."""
+
+    def call(
+        self, opcode: DomainOpcode, arguments: bytes, meter: Meter
+    ) -> bytes | Rejected | OutOfGas:
+        """The encoded result; Rejected stops the program as refused. Charges `meter` itself."""
+        ...
+
+
+class Halt(Exception):
+    """The program ends here and not well. Never leaves the interpreter (VM-19)."""
+
+    def __init__(self, status: Status, rejection: Rejected, output: bytes = b"") -> None:
+        super().__init__(status)
+        self.status: Status = status
+        self.rejection = rejection
+        self.output = output
+
+
+class Machine:
+    """The mutable state of one frame outside its slots."""
+
+    __slots__ = ("environment", "host", "input", "memory", "meter", "output", "units")
+
+    def __init__(
+        self,
+        input: bytes,
+        meter: Meter,
+        host: Host,
+        environment: Environment,
+        units: UnitPrices,
+    ) -> None:
+        self.memory = bytearray()
+        self.input = input
+        self.output = b""
+        self.meter = meter
+        self.host = host
+        self.environment = environment
+        self.units = units
+
+    @property
+    def pages(self) -> int:
+        return len(self.memory) // PAGE_BYTES
+
+    def charge(self, amount: int) -> None:
+        """Charge gas whose amount was known only now (VM-12)."""
+        if not self.meter.charge(amount):
+            out_of_gas(amount, self.meter)
+
+    def charge_copy(self, length: int) -> None:
+        self.charge(self.units.copy_block * ((length + 63) // 64))
+
+    def require(self, address: int, length: int) -> None:
+        """Trap unless memory[address : address + length] exists (VM-14)."""
+        if address + length > len(self.memory):
+            trap(
+                "VM-14",
+                "memory_out_of_bounds",
+                f"{length} bytes at address {address}, memory has {len(self.memory)}",
+            )
+
+    def read(self, address: int, length: int) -> bytes:
+        """Bytes of memory, bounds checked, not charged."""
+        self.require(address, length)
+        return bytes(self.memory[address : address + length])
+
+    def grow(self, pages: int) -> None:
+        """Add zeroed pages within MAX_PAGES, charged by the new size: it may move (VM-12)."""
+        self.charge(self.units.memory_page * (self.pages + pages))
+        self.memory.extend(bytes(pages * PAGE_BYTES))
+
+
+def trap(rule: str, code: str, message: str) -> NoReturn:
+    """End the frame by a trap, which burns its remaining gas (VM-19)."""
+    raise Halt("trap", Rejected(rule, code, message))
+
+
+def out_of_gas(needed: int, meter: Meter) -> NoReturn:
+    raise Halt(
+        "out_of_gas",
+        Rejected("VM-11", "out_of_gas", f"{needed} gas needed, {meter.remaining} remaining"),
+    )
