@@ -1,0 +1,198 @@
+"""From a policy text to a compiled set, and from a request to a verdict.
+
+Cedar is asked only what it was made sure to be able to answer: a text that `scanner` bounded, with
+numbers it reads exactly. Whatever it does not answer with a clean yes is a no (POL-1, POL-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import msgspec
+
+from synnergy.policy import cedar
+from synnergy.policy.digest import policy_digest
+from synnergy.policy.entities import (
+    CedarRecord,
+    Entity,
+    WalletEntity,
+    cedar_entities,
+    entity_uid,
+)
+from synnergy.policy.nesting import MAX_INTEGER
+from synnergy.policy.scanner import ERROR_REASON, PolicyHead, scan
+from synnergy.policy.texts import SCHEMA
+from synnergy.rejected import Rejected
+
+CACHED_VERDICTS = 16_384
+MAX_PROBLEMS_SHOWN = 5
+MAX_PROBLEM_LENGTH = 300
+
+ContextValue = bool | int | str | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """May `principal` do `action` to `resource`? The schema says what `context` holds."""
+
+    principal: WalletEntity
+    action: str
+    resource: Entity
+    context: Mapping[str, ContextValue]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The answer, the policies it follows from (sorted), and a sentence for people.
+
+    Of a yes, `determining` names the permits; of a no, the forbids, or nothing where no permit
+    applied, or `("error",)` where the policies could not be evaluated.
+    """
+
+    allowed: bool
+    determining: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledSet:
+    """A policy set that passed the scanner, Cedar's parser and strict validation."""
+
+    text: str
+    digest: bytes
+    heads: tuple[PolicyHead, ...]
+    policies: cedar.PolicySet
+    schema: cedar.Schema
+
+
+def compile_set(text: str | bytes, schema_text: str = SCHEMA) -> CompiledSet | Rejected:
+    """Scan, parse and validate a policy text against the schema (POL-4 to POL-10).
+
+    Raises RuntimeError in a thread with too little stack (POL-12).
+    """
+    heads = scan(text)
+    if isinstance(heads, Rejected):
+        return heads
+    source = text if isinstance(text, str) else text.decode()
+    schema = cedar.parse_schema(schema_text)
+    policies = cedar.parse_policies(source)
+    if isinstance(policies, cedar.Problem):
+        return Rejected("POL-9", "policy_parse", _locate_parse_error(heads, policies))
+    if len(policies) != len(heads):
+        return Rejected(
+            "POL-9",
+            "policy_parse",
+            f"the text reads as {len(heads)} policies, but Cedar reads {len(policies)}",
+        )
+    problems = cedar.validate(source, schema)
+    if problems:
+        return Rejected("POL-10", "policy_invalid", _describe_invalid(heads, problems))
+    return CompiledSet(source, policy_digest(source), heads, policies, schema)
+
+
+def decide(compiled: CompiledSet, request: Request) -> Verdict:
+    """The verdict of a policy set on a request; the same for the same content, always (POL-1)."""
+    try:
+        question = _phrase(request)
+    except ValueError as error:
+        return _failure(f"the request can't be decided: {error}")
+    return _ask(compiled, question)
+
+
+def _phrase(request: Request) -> cedar.Question:
+    """Raises ValueError for what Cedar could not read exactly (POL-11) or not at all."""
+    entities = cedar_entities(request.principal, request.resource)
+    context = {name: _plain(request.context[name]) for name in sorted(request.context)}
+    for record in (context, *(entity.attributes for entity in entities)):
+        _check_integers(record)
+    resource = entity_uid(request.resource)
+    try:
+        return cedar.Question(
+            principal=request.principal.address,
+            action=request.action,
+            resource_type=resource["type"],
+            resource=resource["id"],
+            entities=msgspec.json.encode([entity.as_json() for entity in entities]).decode(),
+            context=msgspec.json.encode(context).decode(),
+        )
+    except UnicodeEncodeError:
+        raise ValueError("a text in it is not Unicode") from None
+
+
+def _plain(value: ContextValue) -> object:
+    return sorted(value) if isinstance(value, tuple) else value
+
+
+def _check_integers(record: CedarRecord) -> None:
+    for name, value in record.items():
+        if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise ValueError(f"{name} is outside the integers below 2^53")
+
+
+@lru_cache(maxsize=CACHED_VERDICTS)
+def _ask(compiled: CompiledSet, question: cedar.Question) -> Verdict:
+    answer = cedar.ask(compiled.policies, compiled.schema, question)
+    if answer is None:
+        return _failure(
+            "the request does not fit the policy schema: "
+            f"{question.action} on {question.resource_type}"
+        )
+    if answer.failing:
+        # Cedar skips a policy that fails, even a forbid. Here it denies (POL-2).
+        names = sorted(compiled.heads[position].id for position in answer.failing)
+        return _failure(f"the policy could not be evaluated: {', '.join(names)}")
+    heads = _sorted_by_id(compiled.heads[position] for position in answer.determining)
+    determining = tuple(head.id for head in heads)
+    if answer.allowed:
+        return Verdict(True, determining, f"permitted by {', '.join(determining)}")
+    if heads:
+        return Verdict(False, determining, f"forbidden by {_advise(heads)}")
+    return Verdict(False, (), _explain_default(compiled, question.action))
+
+
+def _explain_default(compiled: CompiledSet, action: str) -> str:
+    """What would have permitted the action (POL-3)."""
+    permits = _sorted_by_id(
+        head for head in compiled.heads if head.effect == "permit" and head.covers(action)
+    )
+    if not permits:
+        return f"no policy permits {action}"
+    return f"no policy permits this {action}; what would: {_advise(permits)}"
+
+
+def _sorted_by_id(heads: Iterable[PolicyHead]) -> list[PolicyHead]:
+    return sorted(heads, key=lambda head: head.id)
+
+
+def _advise(heads: list[PolicyHead]) -> str:
+    return "; ".join(f"{head.id} ({head.advice})" if head.advice else head.id for head in heads)
+
+
+def _failure(message: str) -> Verdict:
+    return Verdict(False, (ERROR_REASON,), message)
+
+
+def _locate_parse_error(heads: tuple[PolicyHead, ...], problem: cedar.Problem) -> str:
+    """Name the first policy that does not parse on its own."""
+    for head in heads:
+        alone = cedar.parse_policies(head.source)
+        if isinstance(alone, cedar.Problem):
+            return f"policy {head.id} is not Cedar: {_shorten(alone.words)}"
+    return f"the policy set is not Cedar: {_shorten(problem.words)}"
+
+
+def _describe_invalid(heads: tuple[PolicyHead, ...], problems: tuple[cedar.Problem, ...]) -> str:
+    names = {position: f"policy {head.id}" for position, head in enumerate(heads)}
+    shown = [
+        f"{names.get(problem.position, 'the policy set')}: {_shorten(problem.words)}"
+        for problem in problems[:MAX_PROBLEMS_SHOWN]
+    ]
+    more = len(problems) - len(shown)
+    return "; ".join([*shown, f"and {more} more"] if more else shown)
+
+
+def _shorten(problem: str) -> str:
+    """On one line, of a bounded length."""
+    line = " ".join(problem.split())
+    return line if len(line) <= MAX_PROBLEM_LENGTH else line[: MAX_PROBLEM_LENGTH - 1] + "…"
