@@ -69,6 +69,7 @@ def domain_opcode(
     governance: bool = False,
     price: Price | None = None,
     resource: ResourceOf | None = None,
+    template_only: bool = False,
 ) -> Callable[[Apply], Apply]:
     """Declare the decorated `apply(context, args)` as a domain opcode (VM-22).
 
@@ -87,6 +88,7 @@ def domain_opcode(
                 result=result,
                 price=price,
                 resource=resource,
+                template_only=template_only,
                 apply=apply,
             )
         )

@@ -47,6 +47,7 @@ class DomainOpcode:
     price     gas beyond the table's static price, or Rejected; None where there is none
     action    the Cedar action, or None for the m-of-n verbs (`governance`)
     resource  builds the policy resource of the action, or Rejected; None for m-of-n verbs
+    template_only   a regulator's verb: accepted only as the one template program (REG-6)
     """
 
     code: int
@@ -59,6 +60,7 @@ class DomainOpcode:
     resource: ResourceOf | None
     apply: Apply
     description: str
+    template_only: bool
 
     @property
     def pops(self) -> int:
@@ -79,6 +81,7 @@ def declare(
     result: type[msgspec.Struct],
     price: Price | None,
     resource: ResourceOf | None,
+    template_only: bool,
     apply: Apply,
 ) -> DomainOpcode:
     """The checked record. Raises ValueError where the declaration has a wrong shape (VM-22)."""
@@ -101,7 +104,17 @@ def declare(
     if not description:
         raise ValueError(f"{name}: the docstring's first line is its description, and is missing")
     return DomainOpcode(
-        code, name, action, governance, args, result, price, resource, apply, description
+        code,
+        name,
+        action,
+        governance,
+        args,
+        result,
+        price,
+        resource,
+        apply,
+        description,
+        template_only,
     )
 
 

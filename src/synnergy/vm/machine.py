@@ -50,14 +50,32 @@ class Host(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """An instruction: the index of its function, its offset in that function's code in bytes."""
+
+    function: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"function {self.function} at {self.offset}"
+
+
 class Halt(Exception):
     """The program ends here and not well. Never leaves the interpreter (VM-19)."""
 
-    def __init__(self, status: Status, rejection: Rejected, output: bytes = b"") -> None:
+    def __init__(
+        self,
+        status: Status,
+        rejection: Rejected,
+        output: bytes = b"",
+        where: Where | None = None,
+    ) -> None:
         super().__init__(status)
         self.status: Status = status
         self.rejection = rejection
         self.output = output
+        self.where = where
 
 
 class Machine:
@@ -113,9 +131,9 @@ class Machine:
         self.memory.extend(bytes(pages * PAGE_BYTES))
 
 
-def trap(rule: str, code: str, message: str) -> NoReturn:
+def trap(rule: str, code: str, message: str, where: Where | None = None) -> NoReturn:
     """End the frame by a trap, which burns its remaining gas (VM-19)."""
-    raise Halt("trap", Rejected(rule, code, message))
+    raise Halt("trap", Rejected(rule, code, message), where=where)
 
 
 def out_of_gas(needed: int, meter: Meter) -> NoReturn:

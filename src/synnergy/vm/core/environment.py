@@ -61,6 +61,16 @@ def sha256(slots: list[int], at: int, immediate: int, machine: Machine) -> None:
     machine.memory[destination : destination + 32] = digest
 
 
+REVERT = CoreOpcode(
+    0x000403,
+    "CORE_REVERT",
+    Immediate.NONE,
+    2,
+    0,
+    "(address, length): end without effect, return these bytes and the gas left",
+    apply=revert,
+)
+
 OPCODES = (
     CoreOpcode(
         0x000400,
@@ -89,15 +99,7 @@ OPCODES = (
         "(address, length): what the program returns; the last one counts",
         apply=output_set,
     ),
-    CoreOpcode(
-        0x000403,
-        "CORE_REVERT",
-        Immediate.NONE,
-        2,
-        0,
-        "(address, length): end without effect, return these bytes and the gas left",
-        apply=revert,
-    ),
+    REVERT,
     CoreOpcode(
         0x000404,
         "CORE_GAS_LEFT",

@@ -1,0 +1,45 @@
+"""Verified programs kept ready, so that a template or a contract is verified once.
+
+Purely an economy: what a transaction pays for verification doesn't depend on it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from hashlib import sha256
+
+from synnergy.rejected import Rejected
+from synnergy.vm.blocks import VerifiedProgram
+from synnergy.vm.program import decode_program
+from synnergy.vm.verifier import verify
+
+
+class ProgramCache:
+    """The last used programs under one gas table, at most `capacity` bytes of code in all."""
+
+    def __init__(self, prices: Mapping[str, int], capacity: int = 1024 * 1024) -> None:
+        self._prices = dict(prices)
+        self._capacity = capacity
+        self._programs: OrderedDict[bytes, tuple[int, VerifiedProgram]] = OrderedDict()
+        self._size = 0
+
+    def verified(self, code: bytes) -> VerifiedProgram | Rejected:
+        """The program that `code` encodes, decoded and verified, or why it is refused."""
+        key = sha256(code).digest()
+        known = self._programs.get(key)
+        if known is not None:
+            self._programs.move_to_end(key)
+            return known[1]
+        program = decode_program(code)
+        if isinstance(program, Rejected):
+            return program
+        verified = verify(program, self._prices)
+        if isinstance(verified, Rejected):
+            return verified
+        self._programs[key] = (len(code), verified)
+        self._size += len(code)
+        while self._size > self._capacity:
+            _, (size, _) = self._programs.popitem(last=False)
+            self._size -= size
+        return verified
