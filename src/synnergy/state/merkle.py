@@ -1,0 +1,256 @@
+"""The authenticated state tree: a binary Merkle tree over sha256(key) (STATE-30..33).
+
+A key's path is its hash, most significant bit first. An empty subtree hashes to 32 zero bytes, a
+subtree of one key is that key's leaf at whatever depth, and every other is an inner node:
+
+    leaf  = sha256(00 || sha256(key) || sha256(value))
+    inner = sha256(01 || left || right)
+
+so the root depends on nothing but the set of (key, value). Nodes are stored in pages of four
+levels: a page holds what stands at its 16 lower ends and recomputes the 15 hashes above them. A
+subtree is an *entry*: None if empty, `sha256(key) || sha256(value)` (64 bytes) if a single leaf,
+the inner node's hash (32 bytes) otherwise. Only that last kind has a page of its own, except at
+the root, whose page exists while the tree holds anything.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+EMPTY_ROOT: Final = bytes(32)
+WIDTH: Final = 16
+CACHED_PAGES: Final = 16_384
+_HASH_BYTES = 32
+_LEAF_BYTES = 64
+_PATH_NIBBLES = 64
+_KEY_PREFIX = b"p"
+
+Entry = bytes | None
+Page = list[Entry]
+#: (sha256(key), sha256(value), or None to remove the key)
+Leaf = tuple[bytes, bytes | None]
+Load = Callable[[bytes], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Where a key's path ends: the sibling hashes from the root down, and what stands there.
+
+    `leaf` is the `(sha256(key), sha256(value))` found at the end, of this key or another, or None.
+    """
+
+    siblings: tuple[bytes, ...]
+    leaf: tuple[bytes, bytes] | None
+
+
+class Tree:
+    """The tree over stored pages, with changes pending until `flush` or `discard`.
+
+    `load` reads a page by its key, for instance `partial(store.get, "nodes")`; what it reads may
+    only change by this tree's own `flush`. If the batch that was flushed into is then aborted,
+    make a new tree. A tree belongs to one thread; queries make their own over a snapshot.
+    """
+
+    def __init__(self, load: Load, cached_pages: int = CACHED_PAGES) -> None:
+        self._load = load
+        self._cached_pages = cached_pages
+        self._cache: OrderedDict[bytes, Page] = OrderedDict()
+        self._pending: dict[bytes, Page | None] = {}
+        self._committed_root = _hash_entry(_reduce(self._page(b"") or []))
+        self.root = self._committed_root
+
+    def update(self, changes: Iterable[tuple[bytes, bytes | None]]) -> bytes:
+        """Set or (None) remove keys and return the new root; the last change of a key holds."""
+        return self.update_hashed(
+            (sha256(key).digest(), None if value is None else sha256(value).digest())
+            for key, value in changes
+        )
+
+    def update_hashed(self, leaves: Iterable[Leaf]) -> bytes:
+        """As `update`, from sha256(key) and sha256(value)."""
+        ordered = sorted(dict(leaves).items())
+        if ordered:
+            page = list(self._page(b"") or _empty_page())
+            self._change_page(b"", page, ordered)
+            occupied = any(entry is not None for entry in page)
+            self._pending[b""] = page if occupied else None
+            self.root = _hash_entry(_reduce(page))
+        return self.root
+
+    def flush(self, put: Callable[[bytes, bytes], None], delete: Callable[[bytes], None]) -> None:
+        """Write the pending pages, in key order, and make them the committed tree."""
+        for path in sorted(self._pending):
+            page = self._pending[path]
+            if page is None:
+                delete(_KEY_PREFIX + path)
+                self._cache.pop(path, None)
+            else:
+                put(_KEY_PREFIX + path, _encode_page(page))
+                self._remember(path, page)
+        self._pending.clear()
+        self._committed_root = self.root
+
+    def discard(self) -> None:
+        """Forget the pending changes."""
+        self._pending.clear()
+        self.root = self._committed_root
+
+    def path(self, key: bytes) -> Path:
+        """Where `key`'s path ends in the tree, pending changes included."""
+        siblings: list[bytes] = []
+        nibbles = _nibbles(sha256(key).digest())
+        for depth in range(_PATH_NIBBLES):
+            # levels[n] are the entries n levels above the page's lower ends; levels[4] is its top.
+            levels: list[Page] = [self._page(nibbles[:depth]) or _empty_page()]
+            while len(levels[-1]) > 1:
+                levels.append(_join_level(levels[-1]))
+            entry = levels[4][0]
+            for level in (3, 2, 1, 0):
+                if entry is None or len(entry) == _LEAF_BYTES:
+                    return _path_end(siblings, entry)
+                position = nibbles[depth] >> level
+                siblings.append(_hash_entry(levels[level][position ^ 1]))
+                entry = levels[level][position]
+            if entry is None or len(entry) == _LEAF_BYTES:
+                return _path_end(siblings, entry)
+        raise ValueError("corrupt tree: an inner node below the last bit of the path")
+
+    def _page(self, path: bytes) -> Page | None:
+        """The page at `path` (a byte for each nibble), pending or committed; not to be changed."""
+        if path in self._pending:
+            return self._pending[path]
+        page = self._cache.get(path)
+        if page is not None:
+            self._cache.move_to_end(path)
+            return page
+        stored = self._load(_KEY_PREFIX + path)
+        if stored is None:
+            return None
+        page = _decode_page(stored)
+        self._remember(path, page)
+        return page
+
+    def _remember(self, path: bytes, page: Page) -> None:
+        self._cache[path] = page
+        self._cache.move_to_end(path)
+        if len(self._cache) > self._cached_pages:
+            self._cache.popitem(last=False)
+
+    def _change_page(self, path: bytes, page: Page, leaves: list[Leaf]) -> None:
+        """Apply sorted `leaves`, all below `path`, to the entries of `page`, in place."""
+        depth = len(path)
+        start = 0
+        while start < len(leaves):
+            nibble = _nibble(leaves[start][0], depth)
+            stop = start + 1
+            while stop < len(leaves) and _nibble(leaves[stop][0], depth) == nibble:
+                stop += 1
+            below = path + bytes((nibble,))
+            page[nibble] = self._change(below, page[nibble], leaves[start:stop])
+            start = stop
+
+    def _change(self, path: bytes, entry: Entry, leaves: list[Leaf]) -> Entry:
+        """The entry at `path` after applying sorted `leaves` to `entry`."""
+        if entry is not None and len(entry) == _HASH_BYTES:
+            committed = self._page(path)
+            if committed is None:
+                raise ValueError(f"corrupt tree: the page at {path.hex()} is missing")
+            page = list(committed)
+        else:
+            if entry is None and len(leaves) == 1:
+                key_hash, value_hash = leaves[0]
+                return None if value_hash is None else key_hash + value_hash
+            merged = dict(leaves)
+            if entry is not None:
+                merged.setdefault(entry[:_HASH_BYTES], entry[_HASH_BYTES:])
+            kept = [(key, value) for key, value in merged.items() if value is not None]
+            if len(kept) < 2:
+                return kept[0][0] + kept[0][1] if kept else None
+            leaves = sorted(kept)
+            page = _empty_page()
+        self._change_page(path, page, leaves)
+        top = _reduce(page)
+        # Fewer than two leaves are held by the page above; that makes history irrelevant.
+        collapsed = top is None or len(top) == _LEAF_BYTES
+        self._pending[path] = None if collapsed else page
+        return top
+
+
+def _empty_page() -> Page:
+    return [None] * WIDTH
+
+
+def _nibble(key_hash: bytes, depth: int) -> int:
+    byte = key_hash[depth >> 1]
+    return byte & 15 if depth & 1 else byte >> 4
+
+
+def _nibbles(key_hash: bytes) -> bytes:
+    return bytes(_nibble(key_hash, depth) for depth in range(_PATH_NIBBLES))
+
+
+def _hash_entry(entry: Entry) -> bytes:
+    """The Merkle hash of a subtree (STATE-30)."""
+    if entry is None:
+        return EMPTY_ROOT
+    if len(entry) == _LEAF_BYTES:
+        return sha256(b"\x00" + entry).digest()
+    return entry
+
+
+def _join_level(entries: Page) -> Page:
+    """The entries one level up: a lone leaf rises, anything more becomes an inner node."""
+    joined: Page = []
+    for position in range(0, len(entries), 2):
+        left, right = entries[position], entries[position + 1]
+        if right is None and (left is None or len(left) == _LEAF_BYTES):
+            joined.append(left)
+        elif left is None and right is not None and len(right) == _LEAF_BYTES:
+            joined.append(right)
+        else:
+            joined.append(sha256(b"\x01" + _hash_entry(left) + _hash_entry(right)).digest())
+    return joined
+
+
+def _reduce(page: Page) -> Entry:
+    """The entry that a page's lower ends make up."""
+    while len(page) > 1:
+        page = _join_level(page)
+    return page[0] if page else None
+
+
+def _path_end(siblings: list[bytes], entry: Entry) -> Path:
+    leaf = None if entry is None else (entry[:_HASH_BYTES], entry[_HASH_BYTES:])
+    return Path(tuple(siblings), leaf)
+
+
+def _encode_page(page: Page) -> bytes:
+    """Two bytes of "occupied" bits, two of "leaf" bits (bit n for entry n), then the entries."""
+    occupied = leaves = 0
+    for position, entry in enumerate(page):
+        if entry is not None:
+            occupied |= 1 << position
+            if len(entry) == _LEAF_BYTES:
+                leaves |= 1 << position
+    entries = b"".join(entry for entry in page if entry is not None)
+    return occupied.to_bytes(2, "big") + leaves.to_bytes(2, "big") + entries
+
+
+def _decode_page(stored: bytes) -> Page:
+    """The page that `_encode_page` encoded; ValueError if its length doesn't fit."""
+    occupied = int.from_bytes(stored[:2], "big")
+    leaves = int.from_bytes(stored[2:4], "big")
+    page = _empty_page()
+    offset = 4
+    for position in range(WIDTH):
+        if occupied >> position & 1:
+            length = _LEAF_BYTES if leaves >> position & 1 else _HASH_BYTES
+            page[position] = stored[offset : offset + length]
+            offset += length
+    if offset != len(stored) or leaves & ~occupied:
+        raise ValueError(f"corrupt tree: a page of {len(stored)} bytes where {offset} are meant")
+    return page
