@@ -47,6 +47,16 @@ class Path:
     leaf: tuple[bytes, bytes] | None
 
 
+def hash_leaf(key_hash: bytes, value_hash: bytes) -> bytes:
+    """The Merkle hash of a subtree that holds one key (STATE-30)."""
+    return sha256(b"\x00" + key_hash + value_hash).digest()
+
+
+def hash_inner(left: bytes, right: bytes) -> bytes:
+    """The Merkle hash of a subtree that holds two keys or more (STATE-30)."""
+    return sha256(b"\x01" + left + right).digest()
+
+
 class Tree:
     """The tree over stored pages, with changes pending until `flush` or `discard`.
 
@@ -212,7 +222,7 @@ def _join_level(entries: Page) -> Page:
         elif left is None and right is not None and len(right) == _LEAF_BYTES:
             joined.append(right)
         else:
-            joined.append(sha256(b"\x01" + _hash_entry(left) + _hash_entry(right)).digest())
+            joined.append(hash_inner(_hash_entry(left), _hash_entry(right)))
     return joined
 
 
