@@ -1,0 +1,118 @@
+"""Pad: constant, reflect, edge and wrap, and the cropping that negative amounts mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from synnergy.tensor.operators import arguments
+from synnergy.tensor.operators.registry import Scope, register
+from synnergy.tensor.types import Array, Node, Refuse, Value, ValueType
+
+Amounts = list[tuple[int, int]]
+
+
+def _mode(node: Node) -> str:
+    modes = ("constant", "reflect", "edge", "wrap")
+    return arguments.text(node, "mode", "constant", modes if node.opset >= 19 else modes[:3])
+
+
+def _amounts(rank: int, pads: Sequence[int], axes: Sequence[int] | None) -> Amounts:
+    """(before, after) for each axis from [before of each axis…, after of each axis…]."""
+    named = arguments.axes_of(range(rank) if axes is None else axes, rank)
+    if len(pads) != 2 * len(named):
+        raise Refuse(f"{len(pads)} pads for {len(named)} axes")
+    amounts = [(0, 0)] * rank
+    for position, axis in enumerate(named):
+        amounts[axis] = (pads[position], pads[position + len(named)])
+    return amounts
+
+
+def _padded(node: Node, shape: Sequence[int], amounts: Amounts) -> list[int]:
+    mode = _mode(node)
+    result: list[int] = []
+    for size, (before, after) in zip(shape, amounts, strict=True):
+        if before + size + after < 0 or before < -size or after < -size:
+            raise Refuse(f"pads {before} and {after} crop more than {size} elements")
+        if size == 0 and mode != "constant" and before + after > 0:
+            raise Refuse(f"mode {mode} can't pad an empty axis")
+        result.append(before + size + after)
+    return result
+
+
+def _pad_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
+    data = arguments.required(inputs, 0)
+    rank = len(data.shape)
+    if node.opset < 11:
+        arguments.arity(node, inputs, 1, 1)
+        arguments.one_of(data, arguments.FLOATS, "data")
+        arguments.number(node, "value", 0.0)
+        amounts = _amounts(rank, arguments.integers(node, "pads") or (), None)
+        return [arguments.tensor(data.dtype, _padded(node, data.shape, amounts))]
+    arguments.arity(node, inputs, 2, 4 if node.opset >= 18 else 3)
+    pads = arguments.known_integers(arguments.required(inputs, 1), "pads")
+    fill, named = arguments.optional(inputs, 2), arguments.optional(inputs, 3)
+    if fill is not None and (fill.dtype != data.dtype or fill.tensor.elements != 1):
+        raise Refuse("the padding value must be one element of the data's type")
+    if fill is None and data.dtype == "string" and _mode(node) == "constant":
+        raise Refuse("strings are padded with a given value only")
+    axes = None if named is None else arguments.known_integers(named, "axes")
+    shape = _padded(node, data.shape, _amounts(rank, pads, axes))
+    return [arguments.tensor(data.dtype, shape)]
+
+
+def _pad_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
+    data = arguments.present(inputs, 0)
+    if node.opset < 11:
+        fill = np.array(arguments.number(node, "value", 0.0)).astype(data.dtype)
+        amounts = _amounts(data.ndim, arguments.integers(node, "pads") or (), None)
+    else:
+        value, named = arguments.given(inputs, 2), arguments.given(inputs, 3)
+        fill = np.zeros((), data.dtype) if value is None else value.reshape(())
+        pads = [int(amount) for amount in arguments.present(inputs, 1).reshape(-1)]
+        axes = None if named is None else [int(axis) for axis in named.reshape(-1)]
+        amounts = _amounts(data.ndim, pads, axes)
+    mode = _mode(node)
+    if mode == "constant":
+        return [_filled(data, amounts, fill)]
+    for axis, (before, after) in enumerate(amounts):
+        if before or after:
+            data = np.take(data, _sources(mode, data.shape[axis], before, after), axis)
+    return [data]
+
+
+def _filled(data: Array, amounts: Amounts, fill: Array) -> Array:
+    cropped = data[
+        tuple(
+            slice(max(-before, 0), size - max(-after, 0))
+            for size, (before, after) in zip(data.shape, amounts, strict=True)
+        )
+    ]
+    shape = [
+        size + max(before, 0) + max(after, 0)
+        for size, (before, after) in zip(cropped.shape, amounts, strict=True)
+    ]
+    result = np.full(shape, fill, data.dtype)
+    result[
+        tuple(
+            slice(max(before, 0), max(before, 0) + size)
+            for size, (before, _) in zip(cropped.shape, amounts, strict=True)
+        )
+    ] = cropped
+    return result
+
+
+def _sources(mode: str, size: int, before: int, after: int) -> Array:
+    """Which element of the axis each output element copies. SHAPE-38"""
+    line = np.arange(-before, size + after)
+    if mode == "edge":
+        return np.clip(line, 0, size - 1)
+    if mode == "wrap":
+        return line % size
+    period = max(2 * (size - 1), 1)
+    folded = line % period
+    return np.minimum(folded, period - folded) if size > 1 else np.zeros_like(line)
+
+
+register("Pad", _pad_infer, _pad_run, arguments.move_work, since=2)
