@@ -1,0 +1,5 @@
+"""The platform's verbs, a family a file. Importing this package registers every one of them."""
+
+from synnergy.opcodes import artefacts, inference, ledger, licences, models, regulation
+
+__all__ = ["artefacts", "inference", "ledger", "licences", "models", "regulation"]

@@ -1,0 +1,147 @@
+"""The gas table: one complete, human-readable TOML file per version; no default price (GAS-1)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import resources
+
+#: Units of tensor work are priced per this many (GAS-7).
+TENSOR_UNIT = 1_000
+
+INTRINSIC = ("transaction", "byte", "signature", "attachment", "program_byte", "output_byte")
+UNITS = ("copy_block", "hash_block", "memory_page")
+TENSOR = ("macs", "elements", "functions", "steps", "model_byte")
+LIMITS = ("transaction", "block", "memory_bytes", "model_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Units of gas and one line that says what they pay for."""
+
+    gas: int
+    description: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One version of the table. Every mapping is complete: a missing name is a start-up error."""
+
+    version: int
+    opcodes: Mapping[str, Price]
+    units: Mapping[str, Price]
+    intrinsic: Mapping[str, Price]
+    tensor: Mapping[str, Price]
+    limits: Mapping[str, Price]
+
+    @cached_property
+    def program_prices(self) -> Mapping[str, int]:
+        """Gas by name of everything a program's verification looks up: opcodes and units."""
+        prices = {name: price.gas for name, price in self.opcodes.items()}
+        return prices | {f"units.{name}": price.gas for name, price in self.units.items()}
+
+    def opcode_gas(self, name: str) -> int:
+        return self.opcodes[name].gas
+
+    def intrinsic_gas(self, data_bytes: int, program_bytes: int, attachments: list[int]) -> int:
+        """Gas for carrying a transaction: fixed header, bytes, one signature, verification.
+
+        Header integers count at fixed width (inside `transaction`), so a quote doesn't depend
+        on nonce, limit or price (GAS-4).
+        """
+        price = self.intrinsic
+        carried = data_bytes + program_bytes + sum(attachments)
+        return (
+            price["transaction"].gas
+            + price["signature"].gas
+            + price["byte"].gas * carried
+            + price["program_byte"].gas * program_bytes
+            + price["attachment"].gas * len(attachments)
+        )
+
+    def tensor_gas(self, macs: int, elements: int, functions: int, steps: int) -> int:
+        """Gas of tensor work, rounded up once for the whole (GAS-7)."""
+        total = (
+            macs * self.tensor["macs"].gas
+            + elements * self.tensor["elements"].gas
+            + functions * self.tensor["functions"].gas
+            + steps * self.tensor["steps"].gas
+        )
+        return -(-total // TENSOR_UNIT)
+
+    def model_check_gas(self, size: int) -> int:
+        """Gas for parsing and planning a model of `size` bytes (GAS-8)."""
+        return -(-size * self.tensor["model_byte"].gas // TENSOR_UNIT)
+
+    def rows(self) -> list[tuple[str, Price]]:
+        """Every row: opcodes by name, then `section.name` of the other sections."""
+        rows = list(self.opcodes.items())
+        for section in ("units", "intrinsic", "tensor", "limits"):
+            rows += [(f"{section}.{key}", price) for key, price in getattr(self, section).items()]
+        return rows
+
+
+class BrokenSchedule(Exception):
+    """The table of this version cannot be used; the message names every offending row."""
+
+
+def parse_schedule(text: str) -> Schedule:
+    """Parse a table. Raises BrokenSchedule naming each row that is missing or malformed."""
+    table = tomllib.loads(text)
+    problems: list[str] = []
+    sections: dict[str, dict[str, Price]] = {}
+    for section, required in {
+        "opcodes": (),
+        "units": UNITS,
+        "intrinsic": INTRINSIC,
+        "tensor": TENSOR,
+        "limits": LIMITS,
+    }.items():
+        rows: dict[str, Price] = {}
+        for name, row in table.get(section, {}).items():
+            gas = row.get("gas") if isinstance(row, dict) else None
+            description = row.get("description") if isinstance(row, dict) else None
+            if type(gas) is not int or not 0 <= gas < 2**53:
+                problems.append(f"{section}.{name}: gas must be an integer of at least 0")
+            elif not isinstance(description, str) or not description.strip():
+                problems.append(f"{section}.{name}: a description is missing")
+            else:
+                rows[name] = Price(gas, description)
+        problems += [
+            f"{section}.{name}: the row is missing" for name in required if name not in rows
+        ]
+        sections[section] = rows
+    version = table.get("version")
+    if type(version) is not int:
+        problems.append("version: an integer is missing")
+        version = 0
+    if problems:
+        raise BrokenSchedule("; ".join(problems))
+    return Schedule(version, **sections)
+
+
+@cache
+def load_schedule(version: int) -> Schedule:
+    """The table of a version. Raises BrokenSchedule where the node has none or it is broken."""
+    file = resources.files("synnergy.gas").joinpath(f"v{version}.toml")
+    if not file.is_file():
+        raise BrokenSchedule(f"this node has no gas table of version {version}")
+    schedule = parse_schedule(file.read_text("utf-8"))
+    if schedule.version != version:
+        raise BrokenSchedule(f"v{version}.toml says it is version {schedule.version}")
+    return schedule
+
+
+def ensure_gas_costs(schedule: Schedule, opcode_names: Iterable[str]) -> list[str]:
+    """EnsureGasCosts (GAS-2): every opcode has a price and each price has an opcode.
+
+    Returns one sentence for each offender; a node starts only where there are none.
+    """
+    names = set(opcode_names)
+    unpriced = [f"opcode {name} has no price" for name in sorted(names - schedule.opcodes.keys())]
+    orphans = [
+        f"price {name} belongs to no opcode" for name in sorted(schedule.opcodes.keys() - names)
+    ]
+    return unpriced + orphans

@@ -1,0 +1,92 @@
+"""The policy's view of state: wallets, models and the ledger as Cedar entities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from synnergy.opcodes.context import Context
+from synnergy.policy.entities import LedgerEntity, ModelEntity, WalletEntity
+from synnergy.rejected import Rejected
+from synnergy.state import records
+from synnergy.state.journal import Journal
+
+Fact = int | str | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What an action acts on, and the facts of this very action that policies may use."""
+
+    entity: WalletEntity | ModelEntity | LedgerEntity
+    facts: Mapping[str, Fact] = field(default_factory=dict[str, Fact])
+
+
+def wallet_entity(journal: Journal, governance: records.Governance, address: str) -> WalletEntity:
+    """A wallet as policies see it; an address nobody registered is a wallet too."""
+    wallet = records.wallets.load(journal, address)
+    denied = records.denials.load(journal, address)
+    return WalletEntity(
+        address=address,
+        registered=wallet is not None,
+        frozen=wallet is not None and wallet.frozen,
+        jurisdiction=wallet.jurisdiction if wallet else "",
+        roles=wallet.roles if wallet else (),
+        regulator=address in governance.regulators,
+        operator=wallet is not None and "operator" in wallet.roles,
+        denials=denied.count if denied else 0,
+    )
+
+
+def valid_approvals(
+    journal: Journal, governance: records.Governance, model: records.Model, time: int
+) -> tuple[records.Approval, ...]:
+    """Approvals in force at `time`: by present regulators other than the publisher (POL-9)."""
+    given = records.approvals.load(journal, model.id)
+    return tuple(
+        approval
+        for approval in (given.approvals if given else ())
+        if approval.regulator in governance.regulators
+        and approval.regulator != model.publisher
+        and (approval.until == 0 or approval.until > time)
+    )
+
+
+def model_entity(
+    journal: Journal, governance: records.Governance, model: records.Model, time: int
+) -> ModelEntity:
+    """A model as policies see it, with the number of approvals in force."""
+    return ModelEntity(
+        digest=model.digest.hex(),
+        publisher=wallet_entity(journal, governance, model.publisher),
+        risk=model.risk,
+        jurisdictions=model.jurisdictions,
+        approvals=len(valid_approvals(journal, governance, model, time)),
+        withdrawn=model.withdrawn,
+        revoked=model.revocation is not None,
+    )
+
+
+def load_model(context: Context, model_id: bytes) -> records.Model | Rejected:
+    """The model record, or a refusal that names the id."""
+    model = records.models.load(context.journal, model_id)
+    if model is None:
+        return Rejected("MKT-1", "unknown_model", f"no model has the id {model_id.hex()}")
+    return model
+
+
+def wallet_resource(context: Context, address: str) -> Resource:
+    return Resource(wallet_entity(context.journal, context.governance(), address))
+
+
+def model_resource(context: Context, model_id: bytes, **facts: Fact) -> Resource | Rejected:
+    model = load_model(context, model_id)
+    if isinstance(model, Rejected):
+        return model
+    return Resource(
+        model_entity(context.journal, context.governance(), model, context.block.time), facts
+    )
+
+
+def ledger_resource(_context: Context, _arguments: object) -> Resource:
+    return Resource(LedgerEntity())

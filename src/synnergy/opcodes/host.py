@@ -1,0 +1,89 @@
+"""How a domain opcode is carried out: decode, price, authorise, price its work, apply.
+
+The static price covers the policy decision and is charged first, so nothing runs unpriced and a
+denied action doesn't pay for work that wasn't done (GAS-3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from synnergy.gas.meter import Meter, OutOfGas
+from synnergy.opcodes.context import Context
+from synnergy.opcodes.entities import Resource, wallet_entity
+from synnergy.policy.engine import Request, decide
+from synnergy.rejected import Rejected
+from synnergy.vm.domain import DomainOpcode
+from synnergy.wire.codec import decode, encode
+from synnergy.wire.transaction import MAX_DATA_BYTES
+
+
+@dataclass(slots=True)
+class DomainHost:
+    """The virtual machine's host for one transaction; `template` names its template, if one."""
+
+    context: Context
+    template: str | None
+
+    def call(
+        self, opcode: DomainOpcode, arguments: bytes, meter: Meter
+    ) -> bytes | Rejected | OutOfGas:
+        """Carry out one verb; the encoded result, a refusal, or what gas was missing."""
+        context = self.context
+        context.verdict = None
+        context.operations += 1
+        decoded = decode(arguments, opcode.args, MAX_DATA_BYTES)
+        if isinstance(decoded, Rejected):
+            return decoded
+        if opcode.template_only and self.template != opcode.name:
+            return Rejected(
+                "REG-6",
+                "not_a_template",
+                f"{opcode.name} is accepted only as its template program, so that what is signed"
+                " is what was shown",
+            )
+        static = context.schedule.opcode_gas(opcode.name)
+        if not meter.charge(static):
+            return OutOfGas(static)
+        refused = authorise(context, opcode, decoded)
+        if refused is not None:
+            return refused
+        if opcode.price is not None:
+            dynamic = opcode.price(context, decoded)
+            if isinstance(dynamic, Rejected):
+                return dynamic
+            if not meter.charge(dynamic):
+                return OutOfGas(dynamic)
+        result = opcode.apply(context, decoded)
+        return result if isinstance(result, Rejected) else encode(result)
+
+
+def authorise(context: Context, opcode: DomainOpcode, arguments: object) -> Rejected | None:
+    """Ask the policy set whether the sender may; m-of-n verbs check their own (POL-1)."""
+    if opcode.resource is None or opcode.action is None:
+        return None
+    resource = opcode.resource(context, arguments)
+    if isinstance(resource, Rejected):
+        return resource
+    assert isinstance(resource, Resource)
+    if context.quoting:
+        return None
+    governance = context.governance()
+    verdict = decide(
+        context.policy,
+        Request(
+            principal=wallet_entity(context.journal, governance, context.sender),
+            action=opcode.action,
+            resource=resource.entity,
+            context={
+                "height": context.block.height,
+                "time": context.block.time,
+                "regulators": len(governance.regulators),
+                **resource.facts,
+            },
+        ),
+    )
+    context.verdict = verdict
+    if verdict.allowed:
+        return None
+    return Rejected("POL-1", "policy_denied", verdict.message)

@@ -1,0 +1,51 @@
+"""LEDGER: money between wallets."""
+
+from __future__ import annotations
+
+from synnergy.identity.address import is_address
+from synnergy.opcodes.context import Context, move
+from synnergy.opcodes.entities import Resource, wallet_entity
+from synnergy.rejected import Rejected
+from synnergy.vm.catalogue import domain_opcode
+from synnergy.wire.codec import Struct
+from synnergy.wire.types import Address, Amount
+
+
+class Transfer(Struct, frozen=True):
+    """Move `amount` smallest units from the sender to `to`, registered or not."""
+
+    to: Address
+    amount: Amount
+
+
+class Transferred(Struct, frozen=True):
+    amount: Amount
+
+
+def recipient(context: Context, arguments: Transfer) -> Resource | Rejected:
+    if not is_address(arguments.to):
+        return Rejected("ID-2", "bad_address", f"{arguments.to} is not a valid address")
+    entity = wallet_entity(context.journal, context.governance(), arguments.to)
+    return Resource(entity, {"amount": arguments.amount})
+
+
+@domain_opcode(
+    0x010001,
+    "LEDGER_TRANSFER",
+    action="transfer",
+    args=Transfer,
+    result=Transferred,
+    resource=recipient,
+)
+def transfer(context: Context, arguments: Transfer) -> Transferred | Rejected:
+    """Move an amount from the sender's balance to another wallet's."""
+    refused = move(context.journal, context.sender, arguments.to, arguments.amount)
+    if refused is not None:
+        return refused
+    context.emit(
+        "ledger.transferred",
+        sender=context.sender,
+        recipient=arguments.to,
+        amount=arguments.amount,
+    )
+    return Transferred(arguments.amount)

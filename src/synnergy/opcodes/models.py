@@ -1,0 +1,393 @@
+"""MODEL, second half: publish, approve, revoke, offer, withdraw, statistics."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from synnergy.opcodes.context import Context, credit, hold
+from synnergy.opcodes.entities import (
+    Resource,
+    ledger_resource,
+    load_model,
+    model_resource,
+)
+from synnergy.opcodes.plans import load_plan
+from synnergy.rejected import Rejected
+from synnergy.state import records
+from synnergy.state.journal import Journal
+from synnergy.vm.catalogue import domain_opcode
+from synnergy.wire.codec import Struct, encode
+from synnergy.wire.types import (
+    Amount,
+    Count,
+    Digest,
+    Gas,
+    Jurisdiction,
+    Name,
+    ShortText,
+    Text,
+    Time,
+)
+
+#: An offer's licences last at most ten years.
+MAX_OFFER_LIFETIME = 10 * 366 * 24 * 3600 * 1000
+MAX_APPROVALS = 64
+
+
+class Publish(Struct, frozen=True):
+    """Publish an uploaded file as NAME@VERSION; `jurisdictions` sorted, () means anywhere."""
+
+    digest: Digest
+    name: Name
+    version: Name
+    risk: records.Risk
+    jurisdictions: Annotated[tuple[Jurisdiction, ...], Meta(max_length=250)]
+    licence_text: Text | None
+    intended_use: Text | None
+    limitations: Text | None
+    allow_missing: bool
+
+
+class Published(Struct, frozen=True):
+    model: records.ModelId
+    digest: Digest
+
+
+class Approve(Struct, frozen=True):
+    """What a regulator signs: this file, at this risk, in these jurisdictions (POL-9)."""
+
+    model: records.ModelId
+    digest: Digest
+    risk: records.Risk
+    jurisdictions: tuple[Jurisdiction, ...]
+    evidence: Digest | None
+    until: Time
+
+
+class Approved(Struct, frozen=True):
+    approvals: Count
+
+
+class Revoke(Struct, frozen=True):
+    model: records.ModelId
+    reason: ShortText
+
+
+class PutOffer(Struct, frozen=True):
+    """Terms of sale; `expires_after` in ms from purchase."""
+
+    model: records.ModelId
+    digest: Digest
+    price_per_call: Amount
+    max_rows: Annotated[int, Meta(ge=1, le=2**31)]
+    expires_after: Annotated[int, Meta(ge=1, le=MAX_OFFER_LIFETIME)]
+
+
+class Offered(Struct, frozen=True):
+    offer: Digest
+
+
+class Withdraw(Struct, frozen=True):
+    model: records.ModelId
+
+
+class ReadStats(Struct, frozen=True):
+    model: records.ModelId
+
+
+class Done(Struct, frozen=True):
+    """Nothing to say but that it was done."""
+
+
+def model_id(publisher: str, name: str, version: str) -> bytes:
+    """The id that PUBLISHER/NAME@VERSION stands for (MKT-1)."""
+    text = "\x00".join(("synnergy/model/1", publisher, name, version))
+    return hashlib.sha256(text.encode()).digest()[:20]
+
+
+def check_price(context: Context, arguments: Publish) -> int | Rejected:
+    """Gas for parsing and planning the file (GAS-8)."""
+    artefact = records.artefacts.load(context.journal, arguments.digest)
+    if artefact is None:
+        return Rejected("MKT-3", "no_upload", f"no file {arguments.digest.hex()} was uploaded")
+    return context.schedule.model_check_gas(artefact.size)
+
+
+def save_document(journal: Journal, text: str | None) -> bytes | None:
+    """Keep a text under its digest."""
+    if text is None:
+        return None
+    digest = hashlib.sha256(text.encode()).digest()
+    records.documents.save(journal, digest, records.Document(text))
+    return digest
+
+
+@domain_opcode(
+    0x020003,
+    "MODEL_PUBLISH",
+    action="publish",
+    args=Publish,
+    result=Published,
+    price=check_price,
+    resource=ledger_resource,
+)
+def publish(context: Context, arguments: Publish) -> Published | Rejected:
+    """Publish an uploaded file as an immutable version, once it has been checked and planned."""
+    journal = context.journal
+    artefact = records.artefacts.load(journal, arguments.digest)
+    if artefact is None or artefact.owner != context.sender:
+        return Rejected(
+            "MKT-2",
+            "digest_taken",
+            f"the file {arguments.digest.hex()} was committed to by another wallet",
+        )
+    if list(arguments.jurisdictions) != sorted(set(arguments.jurisdictions)):
+        return Rejected("MKT-5", "bad_jurisdictions", "jurisdictions must be sorted and unique")
+    identifier = model_id(context.sender, arguments.name, arguments.version)
+    if records.models.load(journal, identifier) is not None:
+        return Rejected(
+            "MKT-5",
+            "already_published",
+            f"{context.sender}/{arguments.name}@{arguments.version} is published and immutable;"
+            " choose another version",
+        )
+    plan = load_plan(context, arguments.digest)
+    if isinstance(plan, Rejected):
+        return plan
+    model = records.Model(
+        id=identifier,
+        publisher=context.sender,
+        name=arguments.name,
+        version=arguments.version,
+        digest=arguments.digest,
+        size=artefact.size,
+        risk=arguments.risk,
+        jurisdictions=arguments.jurisdictions,
+        licence_text=save_document(journal, arguments.licence_text),
+        intended_use=save_document(journal, arguments.intended_use),
+        limitations=save_document(journal, arguments.limitations),
+        allow_missing=arguments.allow_missing,
+        inputs=tuple(
+            records.TensorSpec(spec.name, spec.dtype, spec.shape) for spec in plan.inputs
+        ),
+        outputs=tuple(plan.outputs),
+        published_height=context.block.height,
+        published_time=context.block.time,
+        withdrawn=False,
+        revocation=None,
+    )
+    records.models.save(journal, identifier, model)
+    records.publications.save(
+        journal, (context.sender, arguments.name, arguments.version), records.Marker()
+    )
+    records.stats.save(journal, identifier, records.Stats(0, 0, 0, 0, 0))
+    if not artefact.published:
+        credit(journal, artefact.owner, artefact.deposit)
+        hold(journal, deposits=-artefact.deposit)
+        records.deadlines.remove(journal, (artefact.expires, "upload", arguments.digest))
+        records.artefacts.save(
+            journal,
+            arguments.digest,
+            msgspec.structs.replace(artefact, published=True, deposit=0),
+        )
+    context.emit(
+        "model.published", model=identifier, publisher=context.sender, digest=arguments.digest
+    )
+    return Published(identifier, arguments.digest)
+
+
+def approve_resource(context: Context, arguments: Approve) -> Resource | Rejected:
+    return model_resource(context, arguments.model)
+
+
+@domain_opcode(
+    0x020004,
+    "MODEL_APPROVE",
+    action="approve",
+    args=Approve,
+    result=Approved,
+    resource=approve_resource,
+    template_only=True,
+)
+def approve(context: Context, arguments: Approve) -> Approved | Rejected:
+    """Approve a model's file, risk class and jurisdictions together, until a date."""
+    model = load_model(context, arguments.model)
+    if isinstance(model, Rejected):
+        return model
+    if context.sender not in context.governance().regulators:
+        return Rejected("POL-9", "not_a_regulator", f"{context.sender} is not a regulator")
+    if context.sender == model.publisher:
+        return Rejected(
+            "POL-9",
+            "self_approval",
+            "an approver is neither publisher nor payee of the model; another regulator must",
+        )
+    shown = (arguments.digest, arguments.risk, arguments.jurisdictions)
+    if shown != (model.digest, model.risk, model.jurisdictions):
+        return Rejected(
+            "POL-9",
+            "approval_mismatch",
+            "digest, risk class or jurisdictions are not those of the published model",
+        )
+    if arguments.until != 0 and arguments.until <= context.block.time:
+        return Rejected("POL-9", "approval_expired", "the approval's end lies in the past")
+    existing = records.approvals.load(context.journal, model.id)
+    kept = [
+        approval
+        for approval in (existing.approvals if existing else ())
+        if approval.regulator != context.sender
+    ]
+    if len(kept) >= MAX_APPROVALS:
+        return Rejected("POL-9", "too_many_approvals", f"at most {MAX_APPROVALS} are kept")
+    kept.append(
+        records.Approval(context.sender, arguments.evidence, arguments.until, context.block.height)
+    )
+    kept.sort(key=lambda approval: approval.regulator)
+    records.approvals.save(context.journal, model.id, records.Approvals(tuple(kept)))
+    if model.revocation is not None:
+        records.models.save(
+            context.journal, model.id, msgspec.structs.replace(model, revocation=None)
+        )
+    context.emit(
+        "model.approved",
+        model=model.id,
+        regulator=context.sender,
+        digest=model.digest,
+        risk=model.risk,
+        until=arguments.until,
+    )
+    return Approved(len(kept))
+
+
+def revoke_resource(context: Context, arguments: Revoke) -> Resource | Rejected:
+    return model_resource(context, arguments.model)
+
+
+@domain_opcode(
+    0x020005,
+    "MODEL_REVOKE",
+    action="revoke",
+    args=Revoke,
+    result=Done,
+    resource=revoke_resource,
+    template_only=True,
+)
+def revoke(context: Context, arguments: Revoke) -> Done | Rejected:
+    """Take back every approval of a model; open licences are refunded."""
+    model = load_model(context, arguments.model)
+    if isinstance(model, Rejected):
+        return model
+    revocation = records.Revocation(context.sender, arguments.reason, context.block.height)
+    records.models.save(
+        context.journal, model.id, msgspec.structs.replace(model, revocation=revocation)
+    )
+    records.approvals.remove(context.journal, model.id)
+    records.closing.save(context.journal, model.id, records.Marker())
+    context.emit(
+        "model.revoked", model=model.id, regulator=context.sender, reason=arguments.reason
+    )
+    return Done()
+
+
+def offer_resource(context: Context, arguments: PutOffer) -> Resource | Rejected:
+    return model_resource(context, arguments.model)
+
+
+@domain_opcode(
+    0x020006,
+    "MODEL_OFFER",
+    action="offer",
+    args=PutOffer,
+    result=Offered,
+    resource=offer_resource,
+)
+def offer(context: Context, arguments: PutOffer) -> Offered | Rejected:
+    """Put a model on sale at a price per call; a new offer replaces the old one."""
+    model = load_model(context, arguments.model)
+    if isinstance(model, Rejected):
+        return model
+    if model.publisher != context.sender:
+        return Rejected("MKT-5", "not_the_publisher", "only the publisher may offer a model")
+    if arguments.digest != model.digest:
+        return Rejected("MKT-5", "digest_mismatch", "the offer names another file's digest")
+    terms = encode(arguments) + context.block.height.to_bytes(8, "big")
+    identifier = hashlib.sha256(b"synnergy/offer/1\x00" + terms).digest()
+    records.offers.save(
+        context.journal,
+        model.id,
+        records.Offer(
+            identifier,
+            arguments.price_per_call,
+            arguments.max_rows,
+            arguments.expires_after,
+            context.block.height,
+        ),
+    )
+    context.emit(
+        "model.offered",
+        model=model.id,
+        offer=identifier,
+        price_per_call=arguments.price_per_call,
+        max_rows=arguments.max_rows,
+    )
+    return Offered(identifier)
+
+
+def withdraw_resource(context: Context, arguments: Withdraw) -> Resource | Rejected:
+    return model_resource(context, arguments.model)
+
+
+@domain_opcode(
+    0x020007,
+    "MODEL_WITHDRAW",
+    action="withdraw",
+    args=Withdraw,
+    result=Done,
+    resource=withdraw_resource,
+)
+def withdraw(context: Context, arguments: Withdraw) -> Done | Rejected:
+    """Take a model off the market for good; open licences are refunded."""
+    model = load_model(context, arguments.model)
+    if isinstance(model, Rejected):
+        return model
+    if model.publisher != context.sender:
+        return Rejected("MKT-5", "not_the_publisher", "only the publisher may withdraw a model")
+    records.models.save(context.journal, model.id, msgspec.structs.replace(model, withdrawn=True))
+    records.offers.remove(context.journal, model.id)
+    records.closing.save(context.journal, model.id, records.Marker())
+    context.emit("model.withdrawn", model=model.id, publisher=context.sender)
+    return Done()
+
+
+class StatsResult(Struct, frozen=True):
+    """Calls settled, revenue in smallest units, gas of inference, licensees ever, failures."""
+
+    calls: Count
+    revenue: Amount
+    gas: Gas
+    licensees: Count
+    failures: Count
+
+
+def stats_resource(context: Context, arguments: ReadStats) -> Resource | Rejected:
+    return model_resource(context, arguments.model)
+
+
+@domain_opcode(
+    0x020008,
+    "MODEL_STATS",
+    action="analyse",
+    args=ReadStats,
+    result=StatsResult,
+    resource=stats_resource,
+)
+def read_stats(context: Context, arguments: ReadStats) -> StatsResult | Rejected:
+    """Read a model's calls, revenue, gas, licensees and failures from inside a program."""
+    stats = records.stats.load(context.journal, arguments.model)
+    if stats is None:
+        return Rejected("MKT-1", "unknown_model", f"no model {arguments.model.hex()}")
+    return StatsResult(stats.calls, stats.revenue, stats.gas, stats.licensees, stats.failures)

@@ -1,0 +1,309 @@
+"""REGULATION: registering and freezing wallets, and the policy set (REG-1 … REG-6)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from synnergy.identity.address import address_of
+from synnergy.identity.keys import verify_signature
+from synnergy.opcodes.context import Context
+from synnergy.opcodes.entities import Resource, wallet_entity, wallet_resource
+from synnergy.opcodes.models import Done, model_id
+from synnergy.policy.check import check_new_set
+from synnergy.rejected import Rejected
+from synnergy.state import records
+from synnergy.vm.catalogue import domain_opcode
+from synnergy.wire.codec import Struct, encode
+from synnergy.wire.types import (
+    Address,
+    Count,
+    Digest,
+    Jurisdiction,
+    PublicKey,
+    ShortText,
+    Signature,
+    Text,
+)
+
+#: A proposal that isn't agreed on by then is dropped.
+PROPOSAL_LIFETIME = 30 * 24 * 3600 * 1000
+#: A publisher with more models than this cannot be frozen in one transaction's gas.
+MAX_PUBLICATIONS = 10_000
+
+GrantedRole = Annotated[records.Role, Meta(description="regulators are named by genesis only")]
+
+
+class RegistrationStatement(Struct, frozen=True):
+    """A wallet's own word that it wants to be registered; `chain_id` "" where not yet known."""
+
+    public_key: PublicKey
+    chain_id: ShortText
+
+
+class Register(Struct, frozen=True):
+    """Register the wallet that signed `statement`; a second time changes its registration."""
+
+    statement: RegistrationStatement
+    signature: Signature
+    jurisdiction: Jurisdiction
+    roles: Annotated[tuple[GrantedRole, ...], Meta(max_length=8)]
+    attestation: Digest | None
+
+
+class Registered(Struct, frozen=True):
+    address: Address
+
+
+class Freeze(Struct, frozen=True):
+    address: Address
+    reason: ShortText
+
+
+class Unfreeze(Struct, frozen=True):
+    address: Address
+
+
+class SetPolicy(Struct, frozen=True):
+    """The complete text of the next policy set."""
+
+    text: Text
+
+
+class Agreement(Struct, frozen=True):
+    """How many regulators gave this verb so far; it is carried out at the threshold."""
+
+    agreed: Count
+    threshold: Count
+    carried_out: bool
+    version: Count
+
+
+def statement_bytes(statement: RegistrationStatement) -> bytes:
+    """What a wallet signs to be registered (REG-2)."""
+    return b"synnergy/sign/registration/1\x00" + encode(statement)
+
+
+def register_resource(context: Context, arguments: Register) -> Resource:
+    address = address_of(arguments.statement.public_key)
+    entity = wallet_entity(context.journal, context.governance(), address)
+    facts = {"jurisdiction": arguments.jurisdiction, "roles": tuple(arguments.roles)}
+    return Resource(entity, facts)
+
+
+@domain_opcode(
+    0x060001,
+    "REGULATION_REGISTER",
+    action="register",
+    args=Register,
+    result=Registered,
+    resource=register_resource,
+    template_only=True,
+)
+def register(context: Context, arguments: Register) -> Registered | Rejected:
+    """Register a wallet with jurisdiction and roles, on its own signed statement."""
+    statement = arguments.statement
+    if statement.chain_id not in ("", context.block.chain_id):
+        return Rejected(
+            "REG-2", "wrong_chain", f"the statement is for the chain {statement.chain_id}"
+        )
+    message = statement_bytes(statement)
+    if not verify_signature(statement.public_key, message, arguments.signature):
+        return Rejected(
+            "REG-2", "bad_statement", "the statement is not signed by the wallet's key"
+        )
+    if list(arguments.roles) != sorted(set(arguments.roles)):
+        return Rejected("REG-3", "bad_roles", "roles must be sorted and unique")
+    address = address_of(statement.public_key)
+    existing = records.wallets.load(context.journal, address)
+    is_regulator = address in context.governance().regulators
+    if ("regulator" in arguments.roles) != is_regulator:
+        return Rejected(
+            "REG-3", "bad_roles", "the role regulator belongs to those whom the chain names, alone"
+        )
+    records.wallets.save(
+        context.journal,
+        address,
+        records.Wallet(
+            public_key=statement.public_key,
+            jurisdiction=arguments.jurisdiction,
+            roles=arguments.roles,
+            attestation=arguments.attestation,
+            registered_by=context.sender,
+            registered_height=context.block.height,
+            frozen=existing.frozen if existing else False,
+            freeze_reason=existing.freeze_reason if existing else "",
+        ),
+    )
+    if records.accounts.load(context.journal, address) is None:
+        records.accounts.save(context.journal, address, records.Account(0, 0))
+    context.emit(
+        "regulation.registered",
+        wallet=address,
+        jurisdiction=arguments.jurisdiction,
+        roles=",".join(arguments.roles),
+        by=context.sender,
+    )
+    return Registered(address)
+
+
+def freeze_resource(context: Context, arguments: Freeze) -> Resource:
+    return wallet_resource(context, arguments.address)
+
+
+def freeze_price(context: Context, arguments: Freeze) -> int:
+    """One deadline's worth of gas for each model whose licences will be refunded."""
+    published = records.publications.scan(
+        context.journal, key_prefix=(arguments.address,), limit=MAX_PUBLICATIONS
+    )
+    return context.schedule.intrinsic["attachment"].gas * len(published)
+
+
+@domain_opcode(
+    0x060002,
+    "REGULATION_FREEZE",
+    action="freeze",
+    args=Freeze,
+    result=Done,
+    price=freeze_price,
+    resource=freeze_resource,
+    template_only=True,
+)
+def freeze(context: Context, arguments: Freeze) -> Done | Rejected:
+    """Freeze a wallet: it can do nothing but receive; licences of its models are refunded."""
+    wallet = records.wallets.load(context.journal, arguments.address)
+    if wallet is None:
+        return Rejected("REG-4", "unregistered", f"{arguments.address} is not registered")
+    if arguments.address in context.governance().regulators:
+        return Rejected(
+            "REG-4", "is_regulator", "a regulator is replaced by m of n, never frozen by one"
+        )
+    records.wallets.save(
+        context.journal,
+        arguments.address,
+        msgspec.structs.replace(wallet, frozen=True, freeze_reason=arguments.reason),
+    )
+    published = records.publications.scan(
+        context.journal, key_prefix=(arguments.address,), limit=MAX_PUBLICATIONS
+    )
+    for (publisher, name, version), _ in published:
+        records.closing.save(context.journal, model_id(publisher, name, version), records.Marker())
+    context.emit(
+        "regulation.frozen",
+        wallet=arguments.address,
+        by=context.sender,
+        reason=arguments.reason,
+    )
+    return Done()
+
+
+def unfreeze_resource(context: Context, arguments: Unfreeze) -> Resource:
+    return wallet_resource(context, arguments.address)
+
+
+@domain_opcode(
+    0x060003,
+    "REGULATION_UNFREEZE",
+    action="unfreeze",
+    args=Unfreeze,
+    result=Done,
+    resource=unfreeze_resource,
+    template_only=True,
+)
+def unfreeze(context: Context, arguments: Unfreeze) -> Done | Rejected:
+    """Lift a freeze."""
+    wallet = records.wallets.load(context.journal, arguments.address)
+    if wallet is None or not wallet.frozen:
+        return Rejected("REG-4", "not_frozen", f"{arguments.address} is not frozen")
+    records.wallets.save(
+        context.journal,
+        arguments.address,
+        msgspec.structs.replace(wallet, frozen=False, freeze_reason=""),
+    )
+    context.emit("regulation.unfrozen", wallet=arguments.address, by=context.sender)
+    return Done()
+
+
+@domain_opcode(
+    0x060004,
+    "REGULATION_SET_POLICY",
+    action=None,
+    governance=True,
+    args=SetPolicy,
+    result=Agreement,
+    template_only=True,
+)
+def set_policy(context: Context, arguments: SetPolicy) -> Agreement | Rejected:
+    """Replace the policy set, once m regulators gave the same text (m of n, never Cedar)."""
+    governance = context.governance()
+    regulators = [
+        wallet_entity(context.journal, governance, address) for address in governance.regulators
+    ]
+    checked = check_new_set(arguments.text, regulators, governance.threshold)
+    if isinstance(checked, Rejected):
+        return checked
+    agreed = agree(context, "REGULATION_SET_POLICY", encode(arguments))
+    if isinstance(agreed, Rejected):
+        return agreed
+    if agreed < governance.threshold:
+        return Agreement(agreed, governance.threshold, False, governance.policy_version)
+    version = governance.policy_version + 1
+    digest = hashlib.sha256(arguments.text.encode()).digest()
+    records.policies.save(
+        context.journal,
+        version,
+        records.PolicyRecord(version, digest, arguments.text, context.block.height),
+    )
+    records.governance.save(
+        context.journal,
+        records.SINGLE,
+        msgspec.structs.replace(governance, policy_version=version),
+    )
+    context.emit("regulation.policy_set", version=version, hash=digest, by=context.sender)
+    return Agreement(agreed, governance.threshold, True, version)
+
+
+def agree(context: Context, opcode: str, arguments: bytes) -> int | Rejected:
+    """Count the sender's yes to a governed verb (REG-5).
+
+    Returns how many regulators gave this very verb, the sender included; at the threshold the
+    proposal is removed and the caller carries the verb out.
+    """
+    governance = context.governance()
+    if context.sender not in governance.regulators:
+        return Rejected(
+            "REG-5", "not_a_regulator", f"{context.sender} is not one of the chain's regulators"
+        )
+    identifier = hashlib.sha256(
+        f"synnergy/proposal/1\x00{opcode}\x00".encode() + arguments
+    ).digest()
+    proposal = records.proposals.load(context.journal, identifier)
+    if proposal is None:
+        expires = context.block.time + PROPOSAL_LIFETIME
+        proposal = records.Proposal(opcode, arguments, (), context.block.height, expires)
+    elif context.sender in proposal.regulators:
+        return Rejected(
+            "REG-5", "already_agreed", f"{context.sender} gave this verb before; others must"
+        )
+    agreed = tuple(sorted((*proposal.regulators, context.sender)))
+    deadline = (proposal.expires, "proposal", identifier)
+    if len(agreed) >= governance.threshold:
+        records.proposals.remove(context.journal, identifier)
+        records.deadlines.remove(context.journal, deadline)
+    else:
+        records.proposals.save(
+            context.journal, identifier, msgspec.structs.replace(proposal, regulators=agreed)
+        )
+        records.deadlines.save(context.journal, deadline, records.Marker())
+    context.emit(
+        "regulation.agreed",
+        opcode=opcode,
+        proposal=identifier,
+        by=context.sender,
+        agreed=len(agreed),
+        threshold=governance.threshold,
+    )
+    return len(agreed)

@@ -1,0 +1,328 @@
+"""READ FIRST: one transaction from bytes to receipt, a stage a line.
+
+    bytes → decode → authenticate → admit → execute ─┬ price ─ authorise ─ apply ┬→ settle → result
+            wire/    identity/      (here)   vm/     └ gas/    policy/   opcodes/┘  receipts/
+
+Stages exchange frozen values; only this module knows them all; nothing downstream reaches back.
+A transaction ends in one of three ways (TX-6): `inadmissible` has no effect at all; `refused` is
+rolled back, but pays its fee and advances its nonce; `ok` takes effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from synnergy.gas.meter import Meter
+from synnergy.gas.schedule import Schedule
+from synnergy.identity.authenticate import Transaction
+from synnergy.opcodes.context import BlockInfo, Context, Event, Payload, credit, debit
+from synnergy.opcodes.host import DomainHost
+from synnergy.opcodes.inference import receipt_policy
+from synnergy.opcodes.licences import settle
+from synnergy.policy.engine import CompiledSet
+from synnergy.receipts.receipt import Receipt, ReceiptOutcome
+from synnergy.rejected import Rejected
+from synnergy.state import records
+from synnergy.state.journal import Journal
+from synnergy.vm.interpreter import Outcome, execute
+from synnergy.vm.machine import Environment
+from synnergy.vm.program import decode_program
+from synnergy.vm.templates import template_opcode
+from synnergy.vm.verifier import verify
+from synnergy.wire.codec import Struct
+from synnergy.wire.types import Amount, Digest, Gas, ShortText
+
+#: A transaction may name an expiry at most this many blocks ahead (TX-8).
+MAX_EXPIRY_AHEAD = 1_000_000
+
+
+class TransactionResult(Struct, frozen=True):
+    """What became of a transaction; `rule`, `code` and `message` say why where it isn't ok.
+
+    `fee` was paid for `gas_used`; `output` is what the program returned; `receipts` are ids.
+    """
+
+    transaction: Digest
+    status: Literal["ok", "refused", "inadmissible"]
+    rule: ShortText
+    code: ShortText
+    message: str
+    where: ShortText
+    gas_used: Gas
+    fee: Amount
+    output: bytes
+    events: tuple[Event, ...]
+    receipts: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A result together with what is kept beside the tree."""
+
+    result: TransactionResult
+    receipts: tuple[Receipt, ...]
+    outputs: tuple[tuple[bytes, Payload], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a block gives to each of its transactions.
+
+    `authenticate` is identity's, possibly remembering what it verified before; `policy` is the set
+    in force as the journal stands; `payload` reads content beside the tree by commitment.
+    """
+
+    block: BlockInfo
+    schedule: Schedule
+    authenticate: Callable[[bytes], Transaction | Rejected]
+    policy: Callable[[], CompiledSet]
+    payload: Callable[[bytes], Payload | None]
+
+
+def run_transaction(raw: bytes, journal: Journal, around: Surroundings) -> Executed:
+    """The whole arrow for one transaction of a block. Changes state through `journal` only."""
+    transaction = around.authenticate(raw)
+    if isinstance(transaction, Rejected):
+        return inadmissible(bytes(32), transaction)
+    return run_authenticated(transaction, journal, around)
+
+
+def run_authenticated(
+    transaction: Transaction, journal: Journal, around: Surroundings
+) -> Executed:
+    """The arrow from an authenticated transaction on."""
+    admitted = admit(transaction, journal, around)
+    if isinstance(admitted, Rejected):
+        return inadmissible(transaction.id, admitted)
+    reserve(transaction, journal, admitted)
+    mark = journal.checkpoint()
+    context = open_context(transaction, journal, around)
+    outcome = execute_program(context)
+    if outcome.status == "ok":
+        journal.commit(mark)
+    else:
+        journal.rollback(mark)
+        restore_what_outlives_a_rollback(context, outcome)
+    fee = pay(transaction, journal, admitted, context.meter.used)
+    return conclude(context, outcome, fee)
+
+
+def quote(transaction: Transaction, journal: Journal, around: Surroundings) -> TransactionResult:
+    """What a transaction would be charged, to the unit, or which of its own rules refuses it.
+
+    Asks no policy, pays nothing, runs no model; `journal` is to be thrown away (GAS-6).
+    """
+    context = open_context(transaction, journal, around, quoting=True)
+    outcome = execute_program(context)
+    fee = context.meter.used * transaction.body.gas_price
+    return conclude(context, outcome, fee).result
+
+
+def open_context(
+    transaction: Transaction, journal: Journal, around: Surroundings, *, quoting: bool = False
+) -> Context:
+    return Context(
+        journal=journal,
+        block=around.block,
+        transaction=transaction,
+        meter=Meter(transaction.body.gas_limit),
+        schedule=around.schedule,
+        policy=around.policy(),
+        payload=around.payload,
+        quoting=quoting,
+    )
+
+
+def intrinsic_gas(transaction: Transaction, schedule: Schedule) -> int:
+    """Gas for carrying and verifying a transaction, before anything of it runs (GAS-4)."""
+    body = transaction.body
+    lengths = [attachment.length for attachment in body.attachments]
+    return schedule.intrinsic_gas(len(body.data), len(body.code), lengths)
+
+
+def admit(transaction: Transaction, journal: Journal, around: Surroundings) -> str | Rejected:
+    """Who pays, or why the transaction is inadmissible. Reads state; runs nothing (TX-7, TX-8)."""
+    body = transaction.body
+    governance = records.governance.load(journal, records.SINGLE)
+    assert governance is not None
+    account = records.accounts.load(journal, body.sender)
+    if account is None or records.wallets.load(journal, body.sender) is None:
+        return Rejected(
+            "TX-7",
+            "unregistered",
+            f"{body.sender} is not registered with the regulatory node; it can only receive."
+            " A regulator can register it",
+        )
+    if body.nonce != account.nonce:
+        kind = "replayed" if body.nonce < account.nonce else "nonce_too_high"
+        return Rejected(
+            "TX-7", kind, f"the nonce is {body.nonce}, the sender's next one is {account.nonce}"
+        )
+    height = around.block.height
+    if body.expiry_height < height:
+        return Rejected(
+            "TX-8",
+            "expired",
+            f"the transaction expired at height {body.expiry_height}, it is {height} now",
+        )
+    if body.expiry_height > height + MAX_EXPIRY_AHEAD:
+        return Rejected(
+            "TX-8", "expiry_too_far", f"expiry is at most {MAX_EXPIRY_AHEAD} blocks ahead"
+        )
+    if body.gas_price < governance.minimum_gas_price:
+        return Rejected(
+            "GAS-5",
+            "gas_price_too_low",
+            f"the gas price is {body.gas_price}, at least {governance.minimum_gas_price} is asked",
+        )
+    limit = around.schedule.limits["transaction"].gas
+    if body.gas_limit > limit:
+        return Rejected(
+            "GAS-5", "gas_limit_too_high", f"the gas limit is {body.gas_limit}, at most {limit}"
+        )
+    intrinsic = intrinsic_gas(transaction, around.schedule)
+    if body.gas_limit < intrinsic:
+        return Rejected(
+            "GAS-4",
+            "gas_limit_too_low",
+            f"the gas limit is {body.gas_limit}, carrying it alone takes {intrinsic}",
+        )
+    return payer_of(transaction, journal, governance, account)
+
+
+def payer_of(
+    transaction: Transaction,
+    journal: Journal,
+    governance: records.Governance,
+    account: records.Account,
+) -> str | Rejected:
+    """The sender; or, for a regulator without funds, the account that genesis names (TX-9)."""
+    body = transaction.body
+    needed = body.gas_limit * body.gas_price
+    if account.balance >= needed:
+        return body.sender
+    if body.sender in governance.regulators and template_opcode(body.code) is not None:
+        sponsor = records.accounts.load(journal, governance.fee_account)
+        if sponsor is not None and sponsor.balance >= needed:
+            return governance.fee_account
+    return Rejected(
+        "TX-9",
+        "insufficient_funds",
+        f"gas limit × gas price is {needed}, {body.sender} has {account.balance}",
+    )
+
+
+def reserve(transaction: Transaction, journal: Journal, payer: str) -> None:
+    """Advance the nonce and take gas limit × price from the payer's balance."""
+    body = transaction.body
+    refused = debit(journal, payer, body.gas_limit * body.gas_price)
+    assert refused is None
+    account = records.accounts.load(journal, body.sender)
+    assert account is not None
+    records.accounts.save(
+        journal, body.sender, records.Account(account.balance, account.nonce + 1)
+    )
+
+
+def execute_program(context: Context) -> Outcome:
+    """Charge the intrinsic gas, verify the program, interpret it."""
+    body = context.transaction.body
+    assert context.meter.charge(intrinsic_gas(context.transaction, context.schedule))
+    program = decode_program(body.code)
+    if isinstance(program, Rejected):
+        return Outcome("refused", b"", 0, program)
+    verified = verify(program, context.schedule.program_prices)
+    if isinstance(verified, Rejected):
+        return Outcome("refused", b"", 0, verified)
+    return execute(
+        verified,
+        body.data,
+        context.meter,
+        DomainHost(context, template_opcode(body.code)),
+        Environment(context.block.height, context.block.time),
+    )
+
+
+def restore_what_outlives_a_rollback(context: Context, outcome: Outcome) -> None:
+    """Settled calls stay settled (MKT-6); denials and failures are counted (POL-10)."""
+    context.events.clear()
+    for settlement in context.settlements:
+        settle(context.journal, settlement)
+        context.events.append(settlement.event)
+    if context.failed_model is not None:
+        stats = records.stats.load(context.journal, context.failed_model)
+        assert stats is not None
+        records.stats.save(
+            context.journal,
+            context.failed_model,
+            msgspec.structs.replace(stats, failures=stats.failures + 1),
+        )
+    if outcome.status == "refused" and outcome.rejection is not None:
+        known = records.denials.load(context.journal, context.sender)
+        records.denials.save(
+            context.journal,
+            context.sender,
+            records.Denials(
+                (known.count if known else 0) + 1, outcome.rejection.rule, context.block.height
+            ),
+        )
+        context.emit(
+            "action.refused",
+            wallet=context.sender,
+            rule=outcome.rejection.rule,
+            code=outcome.rejection.code,
+        )
+
+
+def pay(transaction: Transaction, journal: Journal, payer: str, gas_used: int) -> int:
+    """Give back what wasn't used; the rest is the fee, to the account that genesis names."""
+    body = transaction.body
+    governance = records.governance.load(journal, records.SINGLE)
+    assert governance is not None
+    fee = gas_used * body.gas_price
+    credit(journal, payer, body.gas_limit * body.gas_price - fee)
+    credit(journal, governance.fee_account, fee)
+    return fee
+
+
+def conclude(context: Context, outcome: Outcome, fee: int) -> Executed:
+    """The result, and the receipts with the fee and gas that are known only now (RCPT-1)."""
+    rejected = outcome.rejection or Rejected("", "", "")
+    gas_used = context.meter.used
+    receipts = [settlement.receipt for settlement in context.settlements]
+    if outcome.status != "ok" and context.attempt is not None:
+        receipts.append(
+            msgspec.structs.replace(
+                context.attempt,
+                policy=receipt_policy(context),
+                outcome=ReceiptOutcome("refused", rejected.rule, rejected.code, rejected.message),
+            )
+        )
+    receipts = [msgspec.structs.replace(receipt, fee=fee, gas=gas_used) for receipt in receipts]
+    result = TransactionResult(
+        transaction=context.transaction.id,
+        status="ok" if outcome.status == "ok" else "refused",
+        rule=rejected.rule,
+        code=rejected.code,
+        message=rejected.message,
+        where=str(outcome.where or ""),
+        gas_used=gas_used,
+        fee=fee,
+        output=outcome.output,
+        events=tuple(context.events),
+        receipts=tuple(receipt.id for receipt in receipts),
+    )
+    outputs = tuple(settlement.output for settlement in context.settlements)
+    return Executed(result, tuple(receipts), outputs)
+
+
+def inadmissible(transaction: bytes, why: Rejected) -> Executed:
+    """No effect, no fee, no nonce: only a result that says so (TX-6)."""
+    result = TransactionResult(
+        transaction, "inadmissible", why.rule, why.code, why.message, "", 0, 0, b"", (), ()
+    )
+    return Executed(result, (), ())

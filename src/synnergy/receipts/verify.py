@@ -1,0 +1,172 @@
+"""Checking a receipt offline, in order, naming the first thing that doesn't hold (RCPT-6).
+
+What is proved: the ledger of this genesis holds this receipt, and this model computes, on this
+input, an output with this commitment. What is not: that its validators were honest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from synnergy import tensor
+from synnergy.identity.keys import verify_signature
+from synnergy.receipts.file import Opening, ReceiptFile, decode_receipt_file
+from synnergy.receipts.header import header_signing_bytes
+from synnergy.receipts.proof import check_inclusion
+from synnergy.receipts.receipt import (
+    MAX_RECEIPT_BYTES,
+    RECEIPT_VERSION,
+    Receipt,
+    output_salt,
+    receipt_id,
+)
+from synnergy.rejected import Rejected
+from synnergy.state.records import SINGLE, receipts_root
+from synnergy.tensor.encoding import decode_tensors, encode_tensors
+from synnergy.wire.codec import decode
+from synnergy.wire.transaction import MAX_ENVELOPE_BYTES, commit
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedRoot:
+    """What the verifier believes beforehand, from a genesis file: chain id and signing key."""
+
+    chain_id: str
+    signer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A receipt that holds. `checks` says in order what was checked; `outputs` are recomputed."""
+
+    receipt: Receipt
+    checks: tuple[str, ...]
+    outputs: bytes | None
+
+
+def read_receipt(content: bytes) -> tuple[ReceiptFile, Receipt] | Rejected:
+    """Decode a receipt file and the receipt inside; nothing is verified but the encoding."""
+    file = decode_receipt_file(content)
+    if isinstance(file, Rejected):
+        return file
+    receipt = decode(file.receipt, Receipt, MAX_RECEIPT_BYTES)
+    if isinstance(receipt, Rejected):
+        return Rejected("RCPT-5", "malformed_receipt", f"the receipt inside: {receipt.message}")
+    if receipt.receipt_version != RECEIPT_VERSION:
+        return Rejected(
+            "RCPT-5", "malformed_receipt", f"receipts of version {receipt.receipt_version} are new"
+        )
+    return file, receipt
+
+
+def verify_receipt(
+    content: bytes, model: bytes, tensors: bytes, trusted: TrustedRoot | None
+) -> Verified | Rejected:
+    """Check a receipt file against a model file, an input's canonical bytes and a genesis.
+
+    A refused call proves its inclusion; there is nothing to recompute.
+    """
+    read = read_receipt(content)
+    if isinstance(read, Rejected):
+        return read
+    file, receipt = read
+    return (
+        check_root(file, receipt, trusted)
+        or check_consistency(file, receipt)
+        or check_model(receipt, model)
+        or check_opening(file.opening, receipt, tensors)
+        or recompute(file, receipt, model, tensors)
+    )
+
+
+def check_root(
+    file: ReceiptFile, receipt: Receipt, trusted: TrustedRoot | None
+) -> Rejected | None:
+    """The header is signed by the chain that is trusted, and its state holds the receipt."""
+    if trusted is None:
+        return Rejected(
+            "RCPT-6", "untrusted_root", "no genesis to trust was given; name one with --trusted"
+        )
+    if not file.header.chain_id == receipt.chain_id == trusted.chain_id:
+        return Rejected(
+            "RCPT-6",
+            "untrusted_root",
+            f"the receipt is of chain {receipt.chain_id}, the trusted one is {trusted.chain_id}",
+        )
+    message = header_signing_bytes(file.header)
+    if not verify_signature(trusted.signer, message, file.signature):
+        return Rejected(
+            "RCPT-6", "bad_header_signature", "the header is not signed by the trusted chain's key"
+        )
+    key = receipts_root.raw_key(SINGLE)
+    return check_inclusion(file.receipt, file.proof, key, file.header.app_hash)
+
+
+def check_consistency(file: ReceiptFile, receipt: Receipt) -> Rejected | None:
+    """Receipt and header speak of the same block, and the id is the transaction's."""
+    if (receipt.height, receipt.time) != (file.header.height, file.header.time):
+        return Rejected("RCPT-6", "wrong_block", "the receipt's height or time is not its block's")
+    if receipt.id != receipt_id(receipt.transaction, receipt.index):
+        return Rejected("RCPT-6", "wrong_id", "the receipt's id is not of its transaction")
+    return None
+
+
+def check_model(receipt: Receipt, model: bytes) -> Rejected | None:
+    """The model file is the one that was called."""
+    digest = hashlib.sha256(model).digest()
+    if receipt.model is None or digest != receipt.model.digest:
+        called = receipt.model.digest.hex() if receipt.model else "none"
+        return Rejected(
+            "RCPT-6",
+            "wrong_model",
+            f"the model file's digest is {digest.hex()}, the receipt's model is {called}",
+        )
+    return None
+
+
+def check_opening(opening: Opening | None, receipt: Receipt, tensors: bytes) -> Rejected | None:
+    """The input is the one that was committed to, and so is the caller's reference."""
+    if opening is None:
+        return Rejected(
+            "RCPT-6",
+            "missing_opening",
+            "the file has no opening (the input's salt); export it from the caller's home",
+        )
+    if commit(opening.input_salt, tensors) != receipt.input:
+        return Rejected("RCPT-6", "wrong_input", "the input is not the one the receipt commits to")
+    if opening.reference_salt is None and opening.reference is None:
+        return None
+    text = (opening.reference or "").encode()
+    if opening.reference_salt is None or commit(opening.reference_salt, text) != receipt.reference:
+        return Rejected("RCPT-6", "wrong_reference", "the reference is not the one committed to")
+    return None
+
+
+def recompute(
+    file: ReceiptFile, receipt: Receipt, model: bytes, tensors: bytes
+) -> Verified | Rejected:
+    """Run the model again and compare the output's commitment, bit for bit."""
+    checks = (
+        "the header is signed by the trusted chain",
+        "the ledger's state holds the receipt",
+        "the model file is the one called",
+        "the input is the one committed to",
+    )
+    if receipt.outcome.status == "refused":
+        return Verified(receipt, checks, None)
+    arrays = decode_tensors(tensors, MAX_ENVELOPE_BYTES)
+    if isinstance(arrays, Rejected):
+        return arrays
+    assert file.opening is not None and receipt.model is not None
+    try:
+        plan = tensor.load(model)
+        given = {name: array for name, _, array in arrays}
+        plan.check_inputs(given, allow_missing=receipt.model.allow_missing)
+        outputs = encode_tensors(plan.execute(given))
+    except (tensor.Unsupported, tensor.BadInput) as error:
+        return Rejected("RCPT-6", "not_recomputable", f"the model cannot run on it: {error}")
+    salt = output_salt(file.opening.input_salt, receipt.id)
+    if commit(salt, outputs) != receipt.output:
+        return Rejected("RCPT-6", "wrong_output", "running the model again gives another output")
+    return Verified(receipt, (*checks, "running the model again gives the same bits"), outputs)

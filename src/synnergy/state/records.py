@@ -1,0 +1,247 @@
+"""What the ledger's state holds: one struct and one table for each kind of record (STATE-10).
+
+Money is conserved: balances + escrowed + deposits = supply; fees are inside the balance of the
+account that genesis names.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from synnergy.state.accumulator import Accumulator
+from synnergy.state.tables import Table
+from synnergy.wire.codec import Struct
+from synnergy.wire.types import (
+    Address,
+    Amount,
+    Count,
+    Digest,
+    Gas,
+    Height,
+    Jurisdiction,
+    Name,
+    ShortText,
+    Text,
+    Time,
+)
+
+Role = Literal["consumer", "operator", "publisher", "regulator", "trainer"]
+Risk = Literal["minimal", "limited", "high"]
+ModelId = Annotated[bytes, Meta(min_length=20, max_length=20)]
+
+
+class Account(Struct, frozen=True):
+    """Balance in smallest units, and the nonce that the next transaction must carry."""
+
+    balance: Amount
+    nonce: Count
+
+
+class Wallet(Struct, frozen=True):
+    """A wallet known to the regulatory node; `roles` sorted and unique."""
+
+    public_key: bytes
+    jurisdiction: Jurisdiction
+    roles: tuple[Role, ...]
+    attestation: Digest | None
+    registered_by: Address | None
+    registered_height: Height
+    frozen: bool
+    freeze_reason: ShortText
+
+
+class Denials(Struct, frozen=True):
+    """Refused actions of a wallet, written after the rollback of what was refused."""
+
+    count: Count
+    last_rule: ShortText
+    last_height: Height
+
+
+class Money(Struct, frozen=True):
+    """Totals beside the balances: supply = balances + escrowed + deposits."""
+
+    supply: Amount
+    escrowed: Amount
+    deposits: Amount
+
+
+class Governance(Struct, frozen=True):
+    """Who governs, and the versions in force. `regulators` sorted; m of them is `threshold`."""
+
+    regulators: tuple[Address, ...]
+    threshold: Count
+    fee_account: Address
+    minimum_gas_price: Amount
+    policy_version: Count
+    protocol_version: Count
+    gas_version: Count
+
+
+class PolicyRecord(Struct, frozen=True):
+    version: Count
+    hash: Digest
+    text: Text
+    height: Height
+
+
+class Proposal(Struct, frozen=True):
+    """A governed verb that waits until `threshold` regulators gave the same one."""
+
+    opcode: ShortText
+    arguments: bytes
+    regulators: tuple[Address, ...]
+    height: Height
+    expires: Time
+
+
+class Artefact(Struct, frozen=True):
+    """A content-addressed file that `owner` committed to first; chunks arrive in order.
+
+    Content lies beside the tree under the chunks' digests. `deposit` is held until the upload
+    is complete and published, and forfeited when it expires first.
+    """
+
+    owner: Address
+    size: Count
+    chunks: tuple[Digest, ...]
+    received: Count
+    published: bool
+    deposit: Amount
+    expires: Time
+
+
+class Document(Struct, frozen=True):
+    """A licence, intended-use or limitations text, under its digest."""
+
+    text: Text
+
+
+Dimension = int | str | None
+
+
+class TensorSpec(Struct, frozen=True):
+    """A model's input or output: element type and shape (symbol or None where it varies)."""
+
+    name: ShortText
+    dtype: ShortText
+    shape: tuple[Dimension, ...] | None
+
+
+class Revocation(Struct, frozen=True):
+    regulator: Address
+    reason: ShortText
+    height: Height
+
+
+class Model(Struct, frozen=True):
+    """A published version: everything but `withdrawn` and `revocation` is immutable."""
+
+    id: ModelId
+    publisher: Address
+    name: Name
+    version: Name
+    digest: Digest
+    size: Count
+    risk: Risk
+    jurisdictions: tuple[Jurisdiction, ...]
+    licence_text: Digest | None
+    intended_use: Digest | None
+    limitations: Digest | None
+    allow_missing: bool
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[ShortText, ...]
+    published_height: Height
+    published_time: Time
+    withdrawn: bool
+    revocation: Revocation | None
+
+
+class Approval(Struct, frozen=True):
+    """One regulator's signed yes to digest, risk and jurisdictions; `until` 0 means no end."""
+
+    regulator: Address
+    evidence: Digest | None
+    until: Time
+    height: Height
+
+
+class Approvals(Struct, frozen=True):
+    approvals: tuple[Approval, ...]
+
+
+class Offer(Struct, frozen=True):
+    """The terms on sale; `id` binds digest and terms, so that a buyer gets what was shown."""
+
+    id: Digest
+    price_per_call: Amount
+    max_rows: Count
+    expires_after: Time
+    height: Height
+
+
+LicenceStatus = Literal["open", "spent", "expired", "closed"]
+
+
+class Licence(Struct, frozen=True):
+    """Paid calls: escrow = price_per_call × (calls − used) while open, else 0."""
+
+    id: Digest
+    model: ModelId
+    licensee: Address
+    publisher: Address
+    offer: Digest
+    price_per_call: Amount
+    max_rows: Count
+    calls: Count
+    used: Count
+    escrow: Amount
+    expires: Time
+    gas_version: Count
+    transaction: Digest
+    height: Height
+    status: LicenceStatus
+
+
+class Stats(Struct, frozen=True):
+    calls: Count
+    revenue: Amount
+    gas: Gas
+    licensees: Count
+    failures: Count
+
+
+class Marker(Struct, frozen=True):
+    """Presence of the key is the information."""
+
+
+accounts = Table(b"ac", "accounts", Account)
+wallets = Table(b"wa", "wallets", Wallet)
+denials = Table(b"dn", "denials", Denials)
+money = Table(b"mo", "money", Money)
+governance = Table(b"gv", "governance", Governance)
+policies = Table(b"po", "policies", PolicyRecord)
+proposals = Table(b"pr", "proposals", Proposal)
+artefacts = Table(b"ar", "artefacts", Artefact)
+documents = Table(b"do", "documents", Document)
+models = Table(b"md", "models", Model)
+#: (publisher, name, version) → marker, so that a publisher's models can be listed.
+publications = Table(b"pu", "publications", Marker)
+approvals = Table(b"ap", "approvals", Approvals)
+offers = Table(b"of", "offers", Offer)
+licences = Table(b"li", "licences", Licence)
+#: (model, licence) of every open licence.
+open_licences = Table(b"ol", "open_licences", Marker)
+#: (model, licensee) of everyone who ever bought.
+licensees = Table(b"ls", "licensees", Marker)
+stats = Table(b"st", "stats", Stats)
+#: (deadline in ms, kind, id): what falls due when (MKT-8).
+deadlines = Table(b"dl", "deadlines", Marker)
+#: Models whose open licences are being refunded.
+closing = Table(b"cl", "closing", Marker)
+receipts_root = Table(b"rr", "receipts", Accumulator)
+
+#: Key of the tables that hold a single record.
+SINGLE = ""
