@@ -6,7 +6,7 @@ numbers it reads exactly. Whatever it does not answer with a clean yes is a no (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,12 +22,15 @@ from synnergy.policy.entities import (
     entity_uid,
 )
 from synnergy.policy.nesting import MAX_INTEGER
+from synnergy.policy.reads import keep_read, names_read
 from synnergy.policy.scanner import ERROR_REASON, PolicyHead, scan
 from synnergy.policy.texts import SCHEMA
+from synnergy.policy.tokens import tokenize
 from synnergy.rejected import Rejected
 
 CACHED_VERDICTS = 16_384
 MAX_PROBLEMS_SHOWN = 5
+MAX_POLICIES_SHOWN = 8
 MAX_PROBLEM_LENGTH = 300
 
 ContextValue = bool | int | str | tuple[str, ...]
@@ -57,11 +60,15 @@ class Verdict(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledSet:
-    """A policy set that passed the scanner, Cedar's parser and strict validation."""
+    """A policy set that passed the scanner, Cedar's parser and strict validation.
+
+    `reads` holds the names it may read, or None where it may read any.
+    """
 
     text: str
     digest: bytes
     heads: tuple[PolicyHead, ...]
+    reads: frozenset[str] | None
     policies: cedar.PolicySet
     schema: cedar.Schema
 
@@ -88,24 +95,30 @@ def compile_set(text: str | bytes, schema_text: str = SCHEMA) -> CompiledSet | R
     problems = cedar.validate(source, schema)
     if problems:
         return Rejected("POL-10", "policy_invalid", _describe_invalid(heads, problems))
-    return CompiledSet(source, policy_digest(source), heads, policies, schema)
+    tokens = tokenize(source)
+    reads = None if isinstance(tokens, Rejected) else names_read(tokens)
+    return CompiledSet(source, policy_digest(source), heads, reads, policies, schema)
 
 
 def decide(compiled: CompiledSet, request: Request) -> Verdict:
     """The verdict of a policy set on a request; the same for the same content, always (POL-1)."""
     try:
-        question = _phrase(request)
+        question = _phrase(request, compiled.reads)
     except ValueError as error:
         return _failure(f"the request can't be decided: {error}")
     return _ask(compiled, question)
 
 
-def _phrase(request: Request) -> cedar.Question:
+def _phrase(request: Request, reads: frozenset[str] | None) -> cedar.Question:
     """Raises ValueError for what Cedar could not read exactly (POL-11) or not at all."""
     entities = cedar_entities(request.principal, request.resource)
     context = {name: _plain(request.context[name]) for name in sorted(request.context)}
     for record in (context, *(entity.attributes for entity in entities)):
         _check_integers(record)
+    documents: list[CedarRecord] = [
+        {"uid": entity.uid, "attrs": keep_read(entity.attributes, reads), "parents": []}
+        for entity in entities
+    ]
     resource = entity_uid(request.resource)
     try:
         return cedar.Question(
@@ -113,8 +126,8 @@ def _phrase(request: Request) -> cedar.Question:
             action=request.action,
             resource_type=resource["type"],
             resource=resource["id"],
-            entities=msgspec.json.encode([entity.as_json() for entity in entities]).decode(),
-            context=msgspec.json.encode(context).decode(),
+            entities=msgspec.json.encode(documents).decode(),
+            context=msgspec.json.encode(keep_read(context, reads)).decode(),
         )
     except UnicodeEncodeError:
         raise ValueError("a text in it is not Unicode") from None
@@ -141,11 +154,11 @@ def _ask(compiled: CompiledSet, question: cedar.Question) -> Verdict:
     if answer.failing:
         # Cedar skips a policy that fails, even a forbid. Here it denies (POL-2).
         names = sorted(compiled.heads[position].id for position in answer.failing)
-        return _failure(f"the policy could not be evaluated: {', '.join(names)}")
+        return _failure(f"the policy could not be evaluated: {_list(names, ', ')}")
     heads = _sorted_by_id(compiled.heads[position] for position in answer.determining)
     determining = tuple(head.id for head in heads)
     if answer.allowed:
-        return Verdict(True, determining, f"permitted by {', '.join(determining)}")
+        return Verdict(True, determining, f"permitted by {_list(determining, ', ')}")
     if heads:
         return Verdict(False, determining, f"forbidden by {_advise(heads)}")
     return Verdict(False, (), _explain_default(compiled, question.action))
@@ -166,7 +179,16 @@ def _sorted_by_id(heads: Iterable[PolicyHead]) -> list[PolicyHead]:
 
 
 def _advise(heads: list[PolicyHead]) -> str:
-    return "; ".join(f"{head.id} ({head.advice})" if head.advice else head.id for head in heads)
+    names = [f"{head.id} ({head.advice})" if head.advice else head.id for head in heads]
+    return _list(names, "; ")
+
+
+def _list(names: Sequence[str], separator: str) -> str:
+    """The first few; a message stays readable whatever the set."""
+    shown = [*names[:MAX_POLICIES_SHOWN]]
+    if len(names) > len(shown):
+        shown.append(f"and {len(names) - len(shown)} more")
+    return separator.join(shown)
 
 
 def _failure(message: str) -> Verdict:

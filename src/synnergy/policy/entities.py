@@ -106,14 +106,10 @@ def entity_attributes(entity: Entity) -> CedarRecord:
 
 
 class CedarEntity(NamedTuple):
-    """An entity in Cedar's JSON."""
+    """An entity in Cedar's words: its name, and its attributes."""
 
     uid: CedarUid
     attributes: CedarRecord
-
-    def as_json(self) -> CedarRecord:
-        """The document Cedar reads; nothing on the ledger has parents."""
-        return {"uid": self.uid, "attrs": self.attributes, "parents": []}
 
 
 def cedar_entities(*entities: Entity) -> list[CedarEntity]:
