@@ -38,7 +38,8 @@ MAX_KEY_BYTES: Final = 511
 DEFAULT_MAP_BYTES: Final = 1 << 40
 SMALLEST_MAP_BYTES: Final = 1 << 26
 MAX_READERS: Final = 1024
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# LMDB answers EIO when a write comes back short, which is how a disk first shows that it is full.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _MAP_REFUSED = (errno.ENOMEM, errno.EFBIG, errno.EINVAL, errno.EOVERFLOW)
 
 _log = logging.getLogger(__name__)
@@ -79,6 +80,8 @@ class Snapshot:
         self._handles = handles
 
     def get(self, database: str, key: bytes) -> bytes | None:
+        if not 1 <= len(key) <= MAX_KEY_BYTES:
+            return None
         return self._transaction.get(key, db=self._handles[database])
 
     def scan(
@@ -195,8 +198,8 @@ class Store:
 
     def get(self, database: str, key: bytes) -> bytes | None:
         """The committed value stored under `key`, or None."""
-        with self._environment.begin() as transaction:
-            return transaction.get(key, db=self._handles[database])
+        with self.snapshot() as view:
+            return view.get(database, key)
 
     def scan(
         self,
@@ -269,24 +272,36 @@ def _open_databases(
     path: Path, environment: lmdb.Environment, readonly: bool
 ) -> dict[str, lmdb._Database]:
     """Handles of all databases; a fresh store is created whole, in one transaction (STATE-5)."""
-    handles: dict[str, lmdb._Database] = {}
-    with environment.begin(write=not readonly) as transaction:
-        for name in DATABASES:
-            handles[name] = environment.open_db(name.encode(), transaction, create=not readonly)
+    if readonly:
+        try:
+            handles = {
+                name: environment.open_db(name.encode(), create=False) for name in DATABASES
+            }
+        except lmdb.NotFoundError as error:
+            raise FileNotFoundError(f"no complete store at {path}: {error}") from error
+        with environment.begin() as transaction:
+            _check_format(path, transaction.get(FORMAT_KEY, db=handles["meta"]))
+        return handles
+    with environment.begin(write=True) as transaction:
+        handles = {name: environment.open_db(name.encode(), transaction) for name in DATABASES}
         found = transaction.get(FORMAT_KEY, db=handles["meta"])
-        if found is None and not readonly:
+        if found is None:
             transaction.put(FORMAT_KEY, FORMAT, db=handles["meta"])
-        elif found != FORMAT:
-            raise ValueError(f"{path} has store format {found!r}, this version knows {FORMAT!r}")
-    if not readonly:
-        # The files' names must be as durable as their contents.
-        for folder in (path, path.parent):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        else:
+            _check_format(path, found)
+    # The files' names must be as durable as their contents.
+    for folder in (path, path.parent):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     return handles
+
+
+def _check_format(path: Path, found: bytes | None) -> None:
+    if found != FORMAT:
+        raise ValueError(f"{path} has store format {found!r}, this version knows {FORMAT!r}")
 
 
 def _raise_clearly(error: lmdb.Error, path: Path, map_size: int) -> NoReturn:
@@ -300,7 +315,7 @@ def _raise_clearly(error: lmdb.Error, path: Path, map_size: int) -> NoReturn:
     if isinstance(error, lmdb.DiskError) or error.code in _FULL:
         size = _size_of(path)
         raise StoreFull(
-            f"no disk space left for the store {path} ({size} bytes so far): {error}"
+            f"the disk of the store {path} is full or failing ({size} bytes so far): {error}"
         ) from error
     if "already open in this process" in str(error):
         raise StoreLocked(f"{path} is already open in this process; use its snapshot()") from error
