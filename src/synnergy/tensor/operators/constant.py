@@ -203,14 +203,13 @@ def _one_hot_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> li
     size = _depth(depth)
     axis = arguments.axis_of(arguments.integer(node, "axis", -1), indices.ndim + 1)
     # NaN and numbers outside the range are no class at all; a fraction is cut off. SHAPE-14
-    whole: Array = np.trunc(indices) if indices.dtype.kind == "f" else indices
+    whole: Array = np.trunc(indices.astype(np.float64)) if indices.dtype.kind == "f" else indices
     inside = (whole >= -size) & (whole < size)
     classes = np.where(inside, whole, whole.dtype.type(0)).astype(np.int64)
     classes = np.where(classes < 0, classes + size, classes)
     hot = np.expand_dims(np.where(inside, classes, np.int64(-1)), axis)
     line: Array = np.arange(size).reshape((-1,) + (1,) * (indices.ndim - axis))
-    chosen: Array = np.where(hot == line, values[1], values[0])
-    return [chosen.astype(values.dtype)]
+    return [values[(hot == line).astype(np.int64)]]
 
 
 def _twice_work(
