@@ -248,7 +248,7 @@ def execute_program(context: Context) -> Outcome:
 
 
 def restore_what_outlives_a_rollback(context: Context, outcome: Outcome) -> None:
-    """Settled calls stay settled (MKT-6); denials and failures are counted (POL-10)."""
+    """Settled calls stay settled (MKT-6); denials and failures are counted (REG-8)."""
     context.events.clear()
     for settlement in context.settlements:
         settle(context.journal, settlement)

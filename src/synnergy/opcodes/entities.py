@@ -41,7 +41,7 @@ def wallet_entity(journal: Journal, governance: records.Governance, address: str
 def valid_approvals(
     journal: Journal, governance: records.Governance, model: records.Model, time: int
 ) -> tuple[records.Approval, ...]:
-    """Approvals in force at `time`: by present regulators other than the publisher (POL-9)."""
+    """Approvals in force at `time`: by present regulators other than the publisher (REG-7)."""
     given = records.approvals.load(journal, model.id)
     return tuple(
         approval

@@ -151,7 +151,7 @@ def prepare(context: Context, arguments: Invoke) -> Prepared | Rejected:
     schedule = context.schedule_of(licence.gas_version) if licence else context.schedule
     if specialised.memory > schedule.limits["memory_bytes"].gas:
         return Rejected(
-            "TENSOR-9",
+            "INF-5",
             "too_much_memory",
             f"this input needs {specialised.memory} bytes, at most"
             f" {schedule.limits['memory_bytes'].gas} are allowed; send fewer rows",

@@ -58,7 +58,7 @@ class Published(Struct, frozen=True):
 
 
 class Approve(Struct, frozen=True):
-    """What a regulator signs: this file, at this risk, in these jurisdictions (POL-9)."""
+    """What a regulator signs: this file, at this risk, in these jurisdictions (REG-7)."""
 
     model: records.ModelId
     digest: Digest
@@ -219,22 +219,22 @@ def approve(context: Context, arguments: Approve) -> Approved | Rejected:
     if isinstance(model, Rejected):
         return model
     if context.sender not in context.governance().regulators:
-        return Rejected("POL-9", "not_a_regulator", f"{context.sender} is not a regulator")
+        return Rejected("REG-7", "not_a_regulator", f"{context.sender} is not a regulator")
     if context.sender == model.publisher:
         return Rejected(
-            "POL-9",
+            "REG-7",
             "self_approval",
             "an approver is neither publisher nor payee of the model; another regulator must",
         )
     shown = (arguments.digest, arguments.risk, arguments.jurisdictions)
     if shown != (model.digest, model.risk, model.jurisdictions):
         return Rejected(
-            "POL-9",
+            "REG-7",
             "approval_mismatch",
             "digest, risk class or jurisdictions are not those of the published model",
         )
     if arguments.until != 0 and arguments.until <= context.block.time:
-        return Rejected("POL-9", "approval_expired", "the approval's end lies in the past")
+        return Rejected("REG-7", "approval_expired", "the approval's end lies in the past")
     existing = records.approvals.load(context.journal, model.id)
     kept = [
         approval
@@ -242,7 +242,7 @@ def approve(context: Context, arguments: Approve) -> Approved | Rejected:
         if approval.regulator != context.sender
     ]
     if len(kept) >= MAX_APPROVALS:
-        return Rejected("POL-9", "too_many_approvals", f"at most {MAX_APPROVALS} are kept")
+        return Rejected("REG-7", "too_many_approvals", f"at most {MAX_APPROVALS} are kept")
     kept.append(
         records.Approval(context.sender, arguments.evidence, arguments.until, context.block.height)
     )

@@ -54,7 +54,7 @@ def load_plan(context: Context, digest: bytes) -> tensor.Plan | Rejected:
         return _unsupported(problems)
     if plan.cost.memory > context.schedule.limits["memory_bytes"].gas:
         return Rejected(
-            "TENSOR-9",
+            "INF-5",
             "too_much_memory",
             f"one row needs {plan.cost.memory} bytes,"
             f" at most {context.schedule.limits['memory_bytes'].gas} are allowed",

@@ -1,4 +1,4 @@
-"""What the ledger's state holds: one struct and one table for each kind of record (STATE-10).
+"""What the ledger's state holds: one struct and one table for each kind of record (LEDGER-4).
 
 Money is conserved: balances + escrowed + deposits = supply; fees are inside the balance of the
 account that genesis names.
