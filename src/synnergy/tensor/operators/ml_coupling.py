@@ -48,7 +48,7 @@ def couple(pairs: Array) -> Array:
     rows, classes, _ = pairs.shape
     q = _quadratic(pairs)
     p = np.full((rows, classes), _ONE / np.float32(classes), np.float32)
-    active: Array = np.arange(rows)
+    active: Array = np.arange(rows, dtype=np.int64)
     for _ in range(LIMIT):
         if len(active) == 0:
             break
@@ -59,7 +59,7 @@ def couple(pairs: Array) -> Array:
             distance = np.abs(gradient[:, i] - total)
             error = np.where(distance > error, distance, error)
         moving = ~(error < np.float32(0.005) / np.float32(classes))
-        active = active[moving]
+        active = np.compress(moving, active)
         p[active] = _step(quadratic[moving], current[moving], gradient[moving], total[moving])
     return p
 

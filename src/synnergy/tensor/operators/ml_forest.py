@@ -225,10 +225,11 @@ def aggregate(forest: Forest, reached: Array, targets: int, how: str) -> tuple[A
         return _only(forest, reached, how), np.ones((rows, 1), bool)
     score = np.zeros((rows, targets), forest.dtype)
     seen = np.zeros((rows, targets), bool)
+    every: Array = np.arange(rows, dtype=np.int64)
     for nodes in reached:
         lengths = weights.start[nodes + 1] - weights.start[nodes]
         entries = _ranges(weights.start[nodes], lengths)
-        row: Array = np.repeat(np.arange(rows), lengths)
+        row: Array = np.repeat(every, lengths)
         place = (row, weights.target[entries])
         value, so_far = weights.value[entries], score[place]
         if how == "SUM":

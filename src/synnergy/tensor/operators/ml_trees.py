@@ -234,11 +234,11 @@ def _two(model: _Classifier, score: Array, seen: Array) -> tuple[Array, Array]:
     second: Array = score[:, 1]
     both: Array = seen[:, 1]
     if len(model.base) == 2:
-        joint = model.base[1] + first
-        first = np.where(both, -joint, first + model.base[0])
+        joint: Array = first + model.base[1:]
+        first = np.where(both, -joint, first + model.base[:1])
         second = np.where(both, joint, second)
     elif len(model.base) == 1:
-        first = first + model.base[0]
+        first = first + model.base
     zero = model.forest.dtype.type(0)
     first = np.where(seen[:, 0], first, zero)
     second = np.where(both, second, zero)
