@@ -1,0 +1,21 @@
+"""The bit-exact tensor engine: ONNX bytes to a checked plan, its cost, its results.
+
+`plan.py` is the file to read first. This package imports nothing above it.
+"""
+
+from __future__ import annotations
+
+from synnergy.tensor.encoding import decode_tensors, encode_tensors
+from synnergy.tensor.limits import Limits
+from synnergy.tensor.plan import Plan, load
+from synnergy.tensor.types import BadInput, Unsupported
+
+__all__ = [
+    "BadInput",
+    "Limits",
+    "Plan",
+    "Unsupported",
+    "decode_tensors",
+    "encode_tensors",
+    "load",
+]

@@ -41,8 +41,8 @@ def elementwise(kernel: Kernel) -> Kernel:
     @functools.wraps(kernel)
     @quiet
     def lifted(x: Array) -> Array:
-        flat = np.ascontiguousarray(x).reshape(-1)
-        result = np.empty(flat.shape, x.dtype)
+        flat: Array = np.ascontiguousarray(x).reshape(-1)
+        result: Array = np.empty(flat.shape, x.dtype)
         for begin in range(0, flat.size, _CHUNK):
             chunk = flat[begin : begin + _CHUNK]
             result[begin : begin + _CHUNK] = kernel(chunk.astype(np.float64))

@@ -130,8 +130,8 @@ def _integer_power(x: Array, y: Array) -> Array:
         result = np.where((left & 1) == 1, result * factor, result)
         factor = factor * factor
         left = left >> 1
-    inverse = (base == 1).astype(x.dtype)
+    inverse: Array = (base == 1).astype(x.dtype)
     if x.dtype.kind == "i":
-        alternating = 1 - 2 * odd.astype(x.dtype)
+        alternating: Array = 1 - 2 * odd.astype(x.dtype)
         inverse = np.where(base == -1, alternating, inverse)
     return np.where(negative, inverse, result).astype(x.dtype)

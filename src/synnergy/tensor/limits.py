@@ -1,0 +1,31 @@
+"""What a model may cost before it is refused. TENSOR-30"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps on a model file, its graph, and what running it may hold at once."""
+
+    model_bytes: int = 256 << 20
+    #: Nested messages and strings of the file: each costs many times its two bytes when parsed.
+    fields: int = 3_000_000
+    nodes: int = 20_000
+    graph_depth: int = 4
+    elements: int = 1 << 28
+    rank: int = 32
+    name_bytes: int = 1024
+    #: Items of all list attributes together; bytes of any one string attribute.
+    attribute_items: int = 1 << 24
+    attribute_bytes: int = 1 << 20
+    #: Bytes alive at once at the shapes checked, weights included.
+    memory: int = 1 << 30
+    #: Nodes visited by one shape inference, subgraph passes included.
+    inferences: int = 200_000
+    #: Constant folding: element operations and multiply-adds of one specialisation.
+    folded_work: int = 1 << 26
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,96 @@
+"""A look over protobuf bytes before they are parsed.
+
+An empty nested message takes two bytes in a file and over a hundred in memory, so a cap on the
+file's size alone is no cap on memory. The scan counts messages and strings without keeping any.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import onnx
+
+Table = dict[int, "Table"]
+
+# Runs of scalar fields with one-byte tags: varint, 64-bit and 32-bit ones. Possessive, so that
+# hostile bytes cannot make it backtrack.
+_SCALARS = re.compile(
+    rb"(?:[\x08\x10\x18\x20\x28\x30\x38\x40\x48\x50\x58\x60\x68\x70\x78][\x80-\xff]{0,9}+[\x00-\x7f]"
+    rb"|[\x0d\x15\x1d\x25\x2d\x35\x3d\x45\x4d\x55\x5d\x65\x6d\x75\x7d][\x00-\xff]{4}"
+    rb"|[\x09\x11\x19\x21\x29\x31\x39\x41\x49\x51\x59\x61\x69\x71\x79][\x00-\xff]{8})*+"
+)
+
+
+def _tables() -> Table:
+    """Message fields by number, recursively, from the descriptors that the parser itself uses."""
+    known: dict[str, Table] = {}
+
+    def table_of(descriptor: Any) -> Table:
+        name = str(descriptor.full_name)
+        if name not in known:
+            known[name] = {}
+            for field in descriptor.fields:
+                if field.message_type is not None:
+                    known[name][int(field.number)] = table_of(field.message_type)
+        return known[name]
+
+    return table_of(onnx.ModelProto.DESCRIPTOR)
+
+
+_MODEL = _tables()
+
+
+def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
+    """(value, next position); the position is past `end` where it is malformed."""
+    value = 0
+    for shift in range(0, 70, 7):
+        if position >= end:
+            break
+        byte = data[position]
+        position += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, position
+    return 0, end + 1
+
+
+def scan(data: bytes, most: int) -> str | None:
+    """Why `data` must not be parsed as a model: malformed, or over `most` messages and strings."""
+    outer: list[tuple[int, Table]] = []
+    position, end, table = 0, len(data), _MODEL
+    count = 0
+    while position < end or outer:
+        if position == end:
+            end, table = outer.pop()
+            continue
+        matched = _SCALARS.match(data, position, end)
+        position = matched.end() if matched else position
+        if position == end:
+            continue
+        tag, position = _varint(data, position, end)
+        kind = tag & 7
+        if kind == 2:
+            length, position = _varint(data, position, end)
+            if position + length > end:
+                return "the file isn't a model: a field reaches beyond its message"
+            count += 1
+            if count > most:
+                return f"the file has more than {most} fields"
+            inner = table.get(tag >> 3)
+            if inner is None:
+                position += length
+            elif len(outer) >= 100:
+                return "the file's messages are nested more than 100 deep"
+            else:
+                outer.append((end, table))
+                end, table = position + length, inner
+        elif kind == 0:
+            _, position = _varint(data, position, end)
+        elif kind in (1, 5):
+            position += 8 if kind == 1 else 4
+        else:
+            return "the file isn't a model: unknown kind of field"
+        if position > end:
+            return "the file isn't a model: it ends inside a field"
+    return None
