@@ -1,0 +1,171 @@
+"""Beginning a ledger: its first wallets, the node's key and genesis.json (CLIENT-5)."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from synnergy.chain.genesis import (
+    GENESIS_FORMAT,
+    Genesis,
+    GenesisWallet,
+    chain_id_of,
+    encode_genesis_file,
+)
+from synnergy.client.failures import ClientError, WrongUse
+from synnergy.client.home import Home, write_file
+from synnergy.client.keystore import Wallet, create_wallet, find_wallet
+from synnergy.client.passphrase import Passphrases
+from synnergy.identity.address import is_address
+from synnergy.identity.keys import SEED_BYTES, KeyPair
+from synnergy.policy.texts import DEFAULT_SET
+from synnergy.state.records import Role
+
+#: The operator holds it all at first, in smallest units.
+SUPPLY = 9 * 10**15
+#: What --dev gives to publisher and consumer, each, out of the operator's.
+DEVELOPMENT_FUNDS = 10**12
+MINIMUM_GAS_PRICE = 1
+PROTOCOL_VERSION = 1
+GAS_VERSION = 1
+
+_CHAIN_NAME = re.compile(r"[a-z0-9-]{1,17}")
+_JURISDICTION = re.compile(r"[A-Z]{2}")
+_ROLES: dict[str, tuple[Role, ...]] = {
+    "operator": ("operator",),
+    "regulator": ("regulator",),
+    "publisher": ("publisher", "trainer"),
+    "consumer": ("consumer",),
+}
+
+
+class NodeKeyFile(msgspec.Struct, frozen=True):
+    """`node_key.json`: the seed with which a node signs headers, in hex."""
+
+    format: Literal[1]
+    public_key: str
+    seed: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewLedger:
+    """What `init` is asked for; `regulators` are addresses besides the home's own regulator."""
+
+    name: str = "synnergy"
+    development: bool = False
+    regulators: tuple[str, ...] = ()
+    threshold: int = 1
+    jurisdiction: str = "GB"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A ledger that is ready to start: its genesis, and its wallets by role."""
+
+    chain_id: str
+    genesis: Genesis
+    wallets: dict[str, Wallet]
+
+
+def begin(home: Home, wanted: NewLedger, ask: Passphrases) -> Started:
+    """Create wallets, the node's key and genesis.json. Refuses a home that has a genesis."""
+    _check(home, wanted)
+    names = ("operator", "regulator")
+    if wanted.development:
+        names += ("publisher", "consumer")
+    source = None if wanted.development else ask
+    wallets = {
+        name: find_wallet(home.keystore, name) or create_wallet(home.keystore, name, source)
+        for name in names
+    }
+    if wallets["regulator"].address in wanted.regulators:
+        raise WrongUse("duplicate_regulator", "--regulator names this home's own regulator")
+    genesis = build_genesis(wanted, wallets, _signer(home), int(time.time() * 1000))
+    home.openings.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_file(home.genesis, encode_genesis_file(genesis), overwrite=False, mode=0o644)
+    return Started(chain_id_of(genesis), genesis, wallets)
+
+
+def build_genesis(
+    wanted: NewLedger, wallets: dict[str, Wallet], signer: KeyPair, now: int
+) -> Genesis:
+    """The genesis of these wallets; `now` in ms UTC. Pure."""
+    funded = {name: DEVELOPMENT_FUNDS for name in wallets if name in ("publisher", "consumer")}
+    funded["operator"] = SUPPLY - sum(funded.values())
+    own = tuple(
+        GenesisWallet(
+            wallet.address,
+            wallet.public_key.hex(),
+            wanted.jurisdiction,
+            _ROLES[name],
+            funded.get(name, 0),
+        )
+        for name, wallet in wallets.items()
+    )
+    others = tuple(
+        GenesisWallet(address, "", wanted.jurisdiction, ("regulator",), 0)
+        for address in wanted.regulators
+    )
+    return Genesis(
+        format=GENESIS_FORMAT,
+        name=wanted.name,
+        time=now,
+        local_only=wanted.development,
+        wallets=own + others,
+        regulators=tuple(sorted((wallets["regulator"].address, *wanted.regulators))),
+        threshold=wanted.threshold,
+        fee_account=wallets["operator"].address,
+        minimum_gas_price=MINIMUM_GAS_PRICE,
+        protocol_version=PROTOCOL_VERSION,
+        gas_version=GAS_VERSION,
+        policy=DEFAULT_SET,
+        signer=signer.public_key.hex(),
+    )
+
+
+def load_node_key(home: Home) -> KeyPair:
+    """The key with which this home's node signs headers."""
+    try:
+        file = msgspec.json.decode(home.node_key.read_bytes(), type=NodeKeyFile)
+        return KeyPair.from_seed(bytes.fromhex(file.seed))
+    except (OSError, ValueError) as error:
+        raise ClientError("bad_node_key", f"{home.node_key} cannot be used: {error}") from None
+
+
+def _check(home: Home, wanted: NewLedger) -> None:
+    if home.genesis.exists():
+        raise ClientError(
+            "already_initialised",
+            f"{home.root} holds a ledger already; choose another --home",
+        )
+    if not _CHAIN_NAME.fullmatch(wanted.name):
+        raise WrongUse("bad_chain_name", "a chain's name is 1 to 17 of a-z, 0-9 and '-'")
+    if not _JURISDICTION.fullmatch(wanted.jurisdiction):
+        raise WrongUse("bad_jurisdiction", "a jurisdiction is two capital letters, such as GB")
+    for address in wanted.regulators:
+        if not is_address(address):
+            raise WrongUse("bad_address", f"--regulator {address} is not an address")
+    if len(set(wanted.regulators)) != len(wanted.regulators):
+        raise WrongUse("duplicate_regulator", "a regulator is named twice")
+    if not 1 <= wanted.threshold <= 1 + len(wanted.regulators):
+        raise WrongUse(
+            "bad_threshold",
+            f"--threshold {wanted.threshold}: there are {1 + len(wanted.regulators)} regulators,"
+            " at least 1 and at most all of them must agree",
+        )
+
+
+def _signer(home: Home) -> KeyPair:
+    """The node's key; one that is there already is kept."""
+    if home.node_key.exists():
+        return load_node_key(home)
+    keys = KeyPair.from_seed(secrets.token_bytes(SEED_BYTES))
+    file = NodeKeyFile(1, keys.public_key.hex(), keys.seed.hex())
+    content = msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
+    write_file(home.node_key, content, overwrite=False)
+    return keys
