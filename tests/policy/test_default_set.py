@@ -1,0 +1,299 @@
+"""The default set: who may do what to which resource, and what a refusal says (POL-20 to POL-25)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from synnergy.policy.engine import Request, decide
+from synnergy.policy.entities import LicenceEntity
+
+from .support import (
+    CONSUMER,
+    DEFAULT,
+    LEDGER,
+    PUBLISHER,
+    REGULATOR,
+    STRANGER,
+    model,
+    request,
+    wallet,
+)
+
+GOLDEN = Path(__file__).parent / "vectors" / "default_verdicts.json"
+
+FROZEN = wallet("frozen", frozen=True, roles=("consumer", "publisher"))
+SANCTIONED = wallet("sanctioned", jurisdiction="KP", roles=("consumer", "publisher"))
+AMERICAN = wallet("american", jurisdiction="US", roles=("consumer",))
+OTHER_PUBLISHER = wallet("rival", roles=("publisher",))
+PUBLISHING_REGULATOR = wallet("both", regulator=True, roles=("publisher",))
+
+CASES: dict[str, tuple[Request, bool, tuple[str, ...]]] = {
+    # POL-20
+    "unregistered does nothing": (
+        request(STRANGER, "transfer", CONSUMER),
+        False,
+        ("unregistered-wallet",),
+    ),
+    "unregistered regulator does nothing": (
+        request(replace(STRANGER, regulator=True), "freeze", CONSUMER),
+        False,
+        ("unregistered-wallet",),
+    ),
+    "frozen does not pay": (request(FROZEN, "transfer", CONSUMER), False, ("frozen-wallet",)),
+    "frozen does not publish": (request(FROZEN, "publish", LEDGER), False, ("frozen-wallet",)),
+    "frozen does not invoke": (request(FROZEN, "invoke", model()), False, ("frozen-wallet",)),
+    "sanctioned does not pay": (
+        request(SANCTIONED, "transfer", CONSUMER),
+        False,
+        ("sanctioned-wallet",),
+    ),
+    "sanctioned does not buy": (
+        request(SANCTIONED, "buy", model(jurisdictions=())),
+        False,
+        ("sanctioned-wallet",),
+    ),
+    "sanctioned is not paid": (
+        request(CONSUMER, "transfer", SANCTIONED),
+        False,
+        ("sanctioned-recipient",),
+    ),
+    "the other sanctioned jurisdiction": (
+        request(wallet("w", jurisdiction="IR"), "transfer", wallet("v", jurisdiction="IR")),
+        False,
+        ("sanctioned-recipient", "sanctioned-wallet"),
+    ),
+    # POL-21
+    "registered pays registered": (
+        request(wallet(), "transfer", CONSUMER),
+        True,
+        ("registered-wallets-pay",),
+    ),
+    "registered pays unregistered": (
+        request(wallet(), "transfer", STRANGER),
+        True,
+        ("registered-wallets-pay",),
+    ),
+    "registered pays frozen": (
+        request(wallet(), "transfer", FROZEN),
+        True,
+        ("registered-wallets-pay",),
+    ),
+    "registered pays itself": (
+        request(wallet(), "transfer", wallet()),
+        True,
+        ("registered-wallets-pay",),
+    ),
+    "publisher uploads": (request(PUBLISHER, "upload", LEDGER), True, ("publishers-publish",)),
+    "publisher publishes": (request(PUBLISHER, "publish", LEDGER), True, ("publishers-publish",)),
+    "consumer does not upload": (request(CONSUMER, "upload", LEDGER), False, ()),
+    "consumer does not publish": (request(CONSUMER, "publish", LEDGER), False, ()),
+    "publisher offers": (
+        request(PUBLISHER, "offer", model()),
+        True,
+        ("publishers-manage-their-models",),
+    ),
+    "rival does not offer": (request(OTHER_PUBLISHER, "offer", model()), False, ()),
+    "publisher without the role does not offer": (
+        request(wallet("x"), "offer", model(publisher=wallet("x"))),
+        False,
+        (),
+    ),
+    "publisher withdraws": (
+        request(PUBLISHER, "withdraw", model(approvals=0)),
+        True,
+        ("publishers-manage-their-models",),
+    ),
+    "rival does not withdraw": (request(OTHER_PUBLISHER, "withdraw", model()), False, ()),
+    "consumer buys": (request(CONSUMER, "buy", model()), True, ("consumers-use-models",)),
+    "consumer invokes": (request(CONSUMER, "invoke", model()), True, ("consumers-use-models",)),
+    "publisher does not invoke": (request(PUBLISHER, "invoke", model()), False, ()),
+    "no role does not buy": (request(wallet(), "buy", model()), False, ()),
+    "regulator registers": (
+        request(REGULATOR, "register", STRANGER),
+        True,
+        ("regulators-supervise",),
+    ),
+    "consumer does not register": (request(CONSUMER, "register", STRANGER), False, ()),
+    "regulator approves": (
+        request(REGULATOR, "approve", model(approvals=0)),
+        True,
+        ("regulators-supervise",),
+    ),
+    "publisher does not approve": (
+        request(PUBLISHER, "approve", model()),
+        False,
+        ("no-approval-of-own-models",),
+    ),
+    "regulator revokes": (request(REGULATOR, "revoke", model()), True, ("regulators-supervise",)),
+    "publisher does not revoke": (request(PUBLISHER, "revoke", model()), False, ()),
+    "regulator freezes": (request(REGULATOR, "freeze", CONSUMER), True, ("regulators-supervise",)),
+    "regulator unfreezes": (
+        request(REGULATOR, "unfreeze", FROZEN),
+        True,
+        ("regulators-supervise",),
+    ),
+    "consumer does not freeze": (request(CONSUMER, "freeze", PUBLISHER), False, ()),
+    "regulator sets the policy": (
+        request(REGULATOR, "set_policy", LEDGER),
+        True,
+        ("regulators-supervise",),
+    ),
+    "consumer does not set the policy": (request(CONSUMER, "set_policy", LEDGER), False, ()),
+    "regulator does not invoke": (request(REGULATOR, "invoke", model()), False, ()),
+    # POL-22
+    "no approval of one's own model": (
+        request(PUBLISHING_REGULATOR, "approve", model(publisher=PUBLISHING_REGULATOR)),
+        False,
+        ("no-approval-of-own-models",),
+    ),
+    "own model may be revoked": (
+        request(PUBLISHING_REGULATOR, "revoke", model(publisher=PUBLISHING_REGULATOR)),
+        True,
+        ("regulators-supervise",),
+    ),
+    "regulators are not frozen": (
+        request(REGULATOR, "freeze", PUBLISHING_REGULATOR),
+        False,
+        ("regulators-are-not-frozen",),
+    ),
+    # POL-23
+    "withdrawn is not invoked": (
+        request(CONSUMER, "invoke", model(withdrawn=True)),
+        False,
+        ("model-withdrawn",),
+    ),
+    "withdrawn is not offered": (
+        request(PUBLISHER, "offer", model(withdrawn=True)),
+        False,
+        ("model-withdrawn",),
+    ),
+    "revoked is not bought": (
+        request(CONSUMER, "buy", model(revoked=True)),
+        False,
+        ("model-revoked",),
+    ),
+    "revoked and unapproved is not invoked": (
+        request(CONSUMER, "invoke", model(revoked=True, approvals=0)),
+        False,
+        ("approval-missing", "model-revoked", "second-approval-missing"),
+    ),
+    # POL-24
+    "high risk with one of two approvals": (
+        request(CONSUMER, "invoke", model(approvals=1)),
+        False,
+        ("second-approval-missing",),
+    ),
+    "high risk with one approval of a single regulator": (
+        request(CONSUMER, "invoke", model(approvals=1), regulators=1),
+        True,
+        ("consumers-use-models",),
+    ),
+    "high risk with no approval of a single regulator": (
+        request(CONSUMER, "invoke", model(approvals=0), regulators=1),
+        False,
+        ("approval-missing", "second-approval-missing"),
+    ),
+    "high risk with no regulator at all": (
+        request(CONSUMER, "invoke", model(approvals=0), regulators=0),
+        False,
+        ("approval-missing",),
+    ),
+    "high risk with three of five approvals": (
+        request(CONSUMER, "buy", model(approvals=3), regulators=5),
+        True,
+        ("consumers-use-models",),
+    ),
+    "limited risk with one approval": (
+        request(CONSUMER, "buy", model(risk="limited", approvals=1)),
+        True,
+        ("consumers-use-models",),
+    ),
+    "minimal risk without approval": (
+        request(PUBLISHER, "offer", model(risk="minimal", approvals=0)),
+        False,
+        ("approval-missing",),
+    ),
+    "unacceptable risk": (
+        request(CONSUMER, "invoke", model(risk="unacceptable")),
+        False,
+        ("risk-class-unknown",),
+    ),
+    # POL-25
+    "outside the jurisdictions": (
+        request(AMERICAN, "invoke", model()),
+        False,
+        ("outside-approved-jurisdictions",),
+    ),
+    "not bought outside the jurisdictions": (
+        request(AMERICAN, "buy", model()),
+        False,
+        ("outside-approved-jurisdictions",),
+    ),
+    "anywhere": (
+        request(AMERICAN, "invoke", model(jurisdictions=())),
+        True,
+        ("consumers-use-models",),
+    ),
+    "second jurisdiction": (
+        request(replace(CONSUMER, jurisdiction="FR"), "invoke", model()),
+        True,
+        ("consumers-use-models",),
+    ),
+    # POL-2
+    "unknown action": (request(CONSUMER, "mint", LEDGER), False, ("error",)),
+    "resource of another type": (request(CONSUMER, "invoke", CONSUMER), False, ("error",)),
+    "resource no action applies to": (
+        request(CONSUMER, "invoke", LicenceEntity("l", model(), CONSUMER, PUBLISHER)),
+        False,
+        ("error",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_who_may_do_what(name: str) -> None:
+    question, allowed, determining = CASES[name]
+    verdict = decide(DEFAULT, question)
+    assert (verdict.allowed, verdict.determining) == (allowed, determining)
+
+
+def test_verdicts_are_those_recorded() -> None:  # POL-3
+    """Wording included: refusals stand in results, which clients quote.
+
+    After an intended change: `python -m policy.test_default_set`, in `tests/`.
+    """
+    assert _verdicts() == GOLDEN.read_bytes()
+
+
+def test_every_action_of_the_schema_is_in_the_table() -> None:  # POL-16
+    from synnergy.policy.texts import SCHEMA
+
+    actions = {line.split()[1] for line in SCHEMA.splitlines() if line.startswith("action ")}
+    asked = {question.action for question, _, _ in CASES.values()}
+    permitted = {question.action for question, allowed, _ in CASES.values() if allowed}
+    assert len(actions) == 13
+    assert actions <= asked
+    assert actions == permitted
+
+
+def test_every_policy_of_the_set_decides_a_case() -> None:
+    decisive = {name for _, _, determining in CASES.values() for name in determining}
+    assert {head.id for head in DEFAULT.heads} <= decisive
+
+
+def test_every_policy_gives_advice() -> None:
+    assert [head.id for head in DEFAULT.heads if not head.advice] == []
+
+
+def _verdicts() -> bytes:
+    verdicts = {name: decide(DEFAULT, question) for name, (question, _, _) in CASES.items()}
+    return msgspec.json.format(msgspec.json.encode(verdicts), indent=2) + b"\n"
+
+
+if __name__ == "__main__":
+    GOLDEN.parent.mkdir(exist_ok=True)
+    GOLDEN.write_bytes(_verdicts())
