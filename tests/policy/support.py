@@ -17,7 +17,9 @@ EXTRA: dict[str, dict[str, ContextValue]] = {
 
 def wallet(address: str = "holder", **changes: object) -> WalletEntity:
     """A registered wallet in DE without a role."""
-    return WalletEntity(**{"address": address, "registered": True, "jurisdiction": "DE", **changes})
+    return WalletEntity(
+        **{"address": address, "registered": True, "jurisdiction": "DE", **changes}
+    )
 
 
 PUBLISHER = wallet("publisher", roles=("publisher",))

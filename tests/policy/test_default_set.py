@@ -1,4 +1,4 @@
-"""The default set: who may do what to which resource, and what a refusal says (POL-20 to POL-25)."""
+"""The default set: who may do what to what, and what a refusal says (POL-20 to POL-25)."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ def test_who_may_do_what(name: str) -> None:
 def test_verdicts_are_those_recorded() -> None:  # POL-3
     """Wording included: refusals stand in results, which clients quote.
 
-    After an intended change: `python -m policy.test_default_set`, in `tests/`.
+    After an intended change: `python -m tests.policy.test_default_set`.
     """
     assert _verdicts() == GOLDEN.read_bytes()
 
