@@ -53,6 +53,10 @@ _ONNX_TYPES = {
 }
 
 
+class DependsOnValues(Refuse):
+    """A shape or a cost follows from values that aren't known before running. SHAPE-2"""
+
+
 def dtype_name(array: Array) -> str:
     """The element type's name; raises Refuse where it's none of `DTYPES`."""
     name = _NAMES.get(array.dtype)
@@ -201,7 +205,7 @@ def _shown(value: Any) -> str:
 def known(value: Value, label: str) -> Array:
     """The contents of an input on which a shape depends. SHAPE-2"""
     if value.const is None:
-        raise Refuse(
+        raise DependsOnValues(
             f"shape depends on the values of input {label}, which aren't known before running"
         )
     return value.const

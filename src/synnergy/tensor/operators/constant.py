@@ -136,8 +136,10 @@ def _range_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> li
 def _range_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     arrays = [arguments.present(inputs, position) for position in range(3)]
     start, limit, delta = _range_terms(node, arrays)
-    steps = np.arange(_range_length(start, limit, delta), dtype=np.int64).astype(start.dtype)
-    return [(start + steps * delta).astype(arrays[0].dtype)]
+    terms = np.full(_range_length(start, limit, delta), delta)
+    terms[:1] = start
+    # numpy accumulates one term after another, each sum rounded. SHAPE-13
+    return [np.add.accumulate(terms, dtype=terms.dtype).astype(arrays[0].dtype)]
 
 
 def _eye_type(node: Node, inputs: Sequence[Value | None]) -> TensorType:

@@ -49,7 +49,10 @@ def _split_sizes(node: Node, size: int, sizes: Sequence[int] | None) -> list[int
         if arguments.integer(node, "num_outputs", count) != count:
             raise Refuse(f"num_outputs isn't the number of outputs, {count}")
         part = -(-size // count)
-        return [max(0, min(part, size - part * position)) for position in range(count)]
+        last = size - part * (count - 1)
+        if last < 0:
+            raise Refuse(f"{count} parts of {part} are more than {size} elements")
+        return [part] * (count - 1) + [last]
     if size % count:
         raise Refuse(f"{size} elements don't split evenly into {count}")
     return [size // count] * count

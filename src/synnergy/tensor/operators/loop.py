@@ -61,7 +61,9 @@ def _scalar(value: Value | None, dtype: str, label: str) -> Array | None:
     if value.tensor.elements != 1:
         raise Refuse(f"{label} must be one element, not of shape {value.shape}")
     if value.const is None:
-        raise Refuse(f"the number of iterations depends on {label}, which isn't known")
+        raise arguments.DependsOnValues(
+            f"the number of iterations depends on {label}, which isn't known before running"
+        )
     return value.const.reshape(())
 
 
@@ -106,7 +108,9 @@ def _unrolled(
     going = True
     while going and (limit is None or count < limit):
         if count == UNROLLED:
-            raise Refuse(f"the loop isn't known to end within {UNROLLED} iterations")
+            raise arguments.DependsOnValues(
+                f"the loop isn't known to end within {UNROLLED} iterations"
+            )
         counter = Value(_COUNTER, np.array(count, np.int64))
         true = Value(_CONDITION, np.array(True))
         results, cost = scope.infer_graph(body, [counter, true, *states])
@@ -118,7 +122,9 @@ def _unrolled(
             raise Refuse("scanned outputs change their type from one iteration to the next")
         elements = row
         if results[0].const is None:
-            raise Refuse("the number of iterations depends on values that aren't known")
+            raise arguments.DependsOnValues(
+                "the number of iterations depends on values that aren't known before running"
+            )
         going = bool(results[0].const.all())
     if elements is None and scanned:
         raise Refuse("a loop of no iterations with scanned outputs isn't supported")  # SHAPE-83

@@ -35,7 +35,8 @@ def _padded(node: Node, shape: Sequence[int], amounts: Amounts) -> list[int]:
     for size, (before, after) in zip(shape, amounts, strict=True):
         if before + size + after < 0 or before < -size or after < -size:
             raise Refuse(f"pads {before} and {after} crop more than {size} elements")
-        if size == 0 and mode != "constant" and before + after > 0:
+        left = size + min(before, 0) + min(after, 0)
+        if left <= 0 and mode != "constant" and (before > 0 or after > 0):
             raise Refuse(f"mode {mode} can't pad an empty axis")
         result.append(before + size + after)
     return result
@@ -73,38 +74,35 @@ def _pad_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[A
         pads = [int(amount) for amount in arguments.present(inputs, 1).reshape(-1)]
         axes = None if named is None else [int(axis) for axis in named.reshape(-1)]
         amounts = _amounts(data.ndim, pads, axes)
-    mode = _mode(node)
-    if mode == "constant":
-        return [_filled(data, amounts, fill)]
-    for axis, (before, after) in enumerate(amounts):
-        if before or after:
-            data = np.take(data, _sources(mode, data.shape[axis], before, after), axis)
-    return [data]
-
-
-def _filled(data: Array, amounts: Amounts, fill: Array) -> Array:
     cropped = data[
         tuple(
             slice(max(-before, 0), size - max(-after, 0))
             for size, (before, after) in zip(data.shape, amounts, strict=True)
         )
     ]
+    added = [(max(before, 0), max(after, 0)) for before, after in amounts]
+    mode = _mode(node)
+    if mode == "constant":
+        return [_filled(cropped, added, fill)]
+    result = cropped.copy()
+    for axis, (before, after) in enumerate(added):
+        if before or after:
+            result = np.take(result, _sources(mode, result.shape[axis], before, after), axis)
+    return [result]
+
+
+def _filled(data: Array, added: Amounts, fill: Array) -> Array:
     shape = [
-        size + max(before, 0) + max(after, 0)
-        for size, (before, after) in zip(cropped.shape, amounts, strict=True)
+        before + size + after for size, (before, after) in zip(data.shape, added, strict=True)
     ]
     result = np.full(shape, fill, data.dtype)
-    result[
-        tuple(
-            slice(max(before, 0), max(before, 0) + size)
-            for size, (before, _) in zip(cropped.shape, amounts, strict=True)
-        )
-    ] = cropped
+    inner = zip(data.shape, added, strict=True)
+    result[tuple(slice(before, before + size) for size, (before, _) in inner)] = data
     return result
 
 
 def _sources(mode: str, size: int, before: int, after: int) -> Array:
-    """Which element of the axis each output element copies. SHAPE-38"""
+    """Which element of the cropped axis each output element copies. SHAPE-38"""
     line = np.arange(-before, size + after)
     if mode == "edge":
         return np.clip(line, 0, size - 1)
