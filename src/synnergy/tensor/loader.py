@@ -126,8 +126,9 @@ def _read_header(reading: _Reading, proto: Any) -> None:
     for entry in proto.opset_import:
         domain = "" if entry.domain == "ai.onnx" else reading.name(entry.domain)
         version = int(entry.version)
-        if domain in reading.opsets:
-            reading.refuse("", "model", f"it imports domain {domain or 'ai.onnx'} twice")
+        # Exporters repeat an import; only two versions of one domain contradict each other.
+        if reading.opsets.get(domain, version) != version:
+            reading.refuse("", "model", f"it imports two versions of {domain or 'ai.onnx'}")
         reading.opsets[domain] = version
         known = OPSETS.get(domain)
         # An import of another domain that no node uses does no harm.
