@@ -1,0 +1,204 @@
+"""Train, export and run one estimator on both engines, and say how they agree."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pandas
+from estimator_cases import Case
+from estimator_data import Data, load
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import (
+    DoubleTensorType,
+    FloatTensorType,
+    Int64TensorType,
+    StringTensorType,
+)
+
+from synnergy.tensor.plan import load as load_plan
+from synnergy.tensor.types import BadInput, Unsupported
+
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """status: supported, unsupported, not exported, differs, or no oracle."""
+
+    status: str
+    operators: tuple[str, ...] = ()
+    note: str = ""
+    difference: float = 0.0
+
+
+def _tensor_type(column: np.ndarray, double: bool) -> Any:
+    width = [None, column.shape[1]]
+    if column.dtype == object:
+        return StringTensorType(width)
+    if column.dtype.kind == "i":
+        return Int64TensorType(width)
+    return DoubleTensorType(width) if double else FloatTensorType(width)
+
+
+def _cast(column: np.ndarray, double: bool) -> np.ndarray:
+    if column.dtype == object or column.dtype.kind == "i":
+        return column
+    return column.astype(np.float64 if double else np.float32)
+
+
+def _training(data: Data, double: bool) -> Any:
+    if isinstance(data.x, dict):
+        return pandas.DataFrame({name: column[:, 0] for name, column in data.x.items()})
+    return _cast(data.x, double)
+
+
+def _fitted(case: Case, data: Data, double: bool) -> Any:
+    model = case.make()
+    x = _training(data, double)
+    if case.data == "texts":
+        x = x[:, 0]
+    if hasattr(model, "random_state"):
+        model.random_state = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(x, data.y)
+
+
+def _scopes(model: Any) -> list[Any]:
+    """The model and every estimator inside a pipeline, to which options may belong."""
+    steps = getattr(model, "steps", None)
+    return [model] if steps is None else [model, *(step for _, step in steps)]
+
+
+def _options(case: Case, model: Any) -> dict[Any, Any]:
+    options: dict[Any, Any] = {}
+    final = _scopes(model)[-1]
+    if hasattr(final, "predict_proba") or hasattr(final, "decision_function"):
+        options[id(final)] = {"zipmap": case.zipmap}
+    for name, value in case.options.items():
+        if name == "locale":
+            for step in _scopes(model):
+                if type(step).__name__ in ("CountVectorizer", "TfidfVectorizer"):
+                    options[id(step)] = {"locale": value}
+        else:
+            options.setdefault(id(model), {})[name] = value
+    return options
+
+
+def export(case: Case, data: Data, model: Any, double: bool) -> onnx.ModelProto:
+    """The ONNX file of a fitted model; raises whatever the exporter raises."""
+    held = data.held if isinstance(data.held, dict) else {"X": data.held}
+    types = [(name, _tensor_type(column, double)) for name, column in held.items()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if case.exporter == "lightgbm":
+            import onnxmltools
+
+            return onnxmltools.convert_lightgbm(model, initial_types=types, zipmap=False)
+        if case.exporter == "xgboost":
+            import onnxmltools
+
+            return onnxmltools.convert_xgboost(model, initial_types=types)
+        options = _options(case, model)
+        try:
+            return convert_sklearn(model, initial_types=types, options=options)
+        except (NameError, ValueError) as error:
+            if "zipmap" not in str(error):
+                raise
+            kept = {key: value for key, value in options.items() if "zipmap" not in value}
+            return convert_sklearn(model, initial_types=types, options=kept)
+
+
+def feeds(data: Data, double: bool) -> dict[str, np.ndarray]:
+    held = data.held if isinstance(data.held, dict) else {"X": data.held}
+    return {name: _cast(column, double) for name, column in held.items()}
+
+
+def oracle(model: onnx.ModelProto, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    session = ort.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, arrays), strict=True))
+
+
+def difference(mine: Any, theirs: Any) -> float:
+    """Largest difference over the largest output; infinite where labels or shapes differ."""
+    if isinstance(theirs, list):
+        if [list(row) for row in mine] != [list(row) for row in theirs]:
+            return np.inf
+        mine = np.array([list(row.values()) for row in mine])
+        theirs = np.array([list(row.values()) for row in theirs])
+    theirs = np.asarray(theirs)
+    if mine.shape != theirs.shape:
+        return np.inf
+    if theirs.dtype.kind not in "f":
+        return 0.0 if mine.tolist() == theirs.tolist() else np.inf
+    unknown = np.isnan(theirs)
+    if (np.isnan(mine) != unknown).any():
+        return np.inf
+    infinite = np.isinf(theirs)
+    if (mine[infinite] != theirs[infinite]).any():
+        return np.inf
+    finite = ~unknown & ~infinite
+    if not finite.any():
+        return 0.0
+    largest = float(np.abs(theirs[finite]).max()) or 1.0
+    apart = np.abs(mine[finite].astype(np.float64) - theirs[finite].astype(np.float64))
+    return float(apart.max()) / largest
+
+
+def operators_of(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of all operators, those of subgraphs included."""
+
+    def walk(graph: onnx.GraphProto) -> set[str]:
+        found = set()
+        for node in graph.node:
+            found.add(node.op_type)
+            for attribute in node.attribute:
+                if attribute.type == onnx.AttributeProto.GRAPH:
+                    found |= walk(attribute.g)
+        return found
+
+    return tuple(sorted(walk(model.graph)))
+
+
+def _sentence(error: BaseException) -> str:
+    first = str(error).strip().splitlines()
+    return " ".join((first[0] if first else type(error).__name__).split())[:160]
+
+
+def survey(case: Case, double: bool) -> Result:
+    """Train, export, run on both sides, compare."""
+    data = load(case.data)
+    fitted = _fitted(case, data, double)
+    try:
+        model = export(case, data, fitted, double)
+    except Exception as error:
+        return Result("not exported", note=_sentence(error))
+    operators = operators_of(model)
+    arrays = feeds(data, double)
+    try:
+        plan = load_plan(model.SerializeToString())
+        mine = plan.run(arrays)
+    except Unsupported as error:
+        return Result("unsupported", operators, "; ".join(map(str, error.problems[:3])))
+    except BadInput as error:
+        return Result("unsupported", operators, _sentence(error))
+    try:
+        theirs = oracle(model, arrays)
+    except Exception as error:
+        return Result("no oracle", operators, _sentence(error))
+    worst = max(difference(mine[name], value) for name, value in theirs.items())
+    if worst > TOLERANCE:
+        return Result("differs", operators, f"by {worst:.1e}", worst)
+    note = "" if plan.static else "work depends on values: local runs only"
+    return Result("supported", operators, note, worst)
