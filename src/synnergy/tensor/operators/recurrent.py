@@ -18,7 +18,7 @@ import numpy as np
 
 from synnergy.tensor import numerics
 from synnergy.tensor.operators import arguments
-from synnergy.tensor.operators.activations import Activation, activations
+from synnergy.tensor.operators.recurrent_activations import Activation, activations
 from synnergy.tensor.operators.registry import Scope, register
 from synnergy.tensor.types import Array, BadInput, Node, Refuse, Value, ValueType, Work
 
