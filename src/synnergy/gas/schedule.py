@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
+from typing import Any, cast
 
 #: Units of tensor work are priced per this many (GAS-7).
 TENSOR_UNIT = 1_000
@@ -15,6 +16,14 @@ INTRINSIC = ("transaction", "byte", "signature", "attachment", "program_byte", "
 UNITS = ("copy_block", "hash_block", "memory_page")
 TENSOR = ("macs", "elements", "functions", "steps", "model_byte")
 LIMITS = ("transaction", "block", "memory_bytes", "model_bytes")
+
+_SECTIONS: dict[str, tuple[str, ...]] = {
+    "opcodes": (),
+    "units": UNITS,
+    "intrinsic": INTRINSIC,
+    "tensor": TENSOR,
+    "limits": LIMITS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +98,17 @@ class BrokenSchedule(Exception):
 
 def parse_schedule(text: str) -> Schedule:
     """Parse a table. Raises BrokenSchedule naming each row that is missing or malformed."""
-    table = tomllib.loads(text)
+    table: dict[str, Any] = tomllib.loads(text)
     problems: list[str] = []
     sections: dict[str, dict[str, Price]] = {}
-    for section, required in {
-        "opcodes": (),
-        "units": UNITS,
-        "intrinsic": INTRINSIC,
-        "tensor": TENSOR,
-        "limits": LIMITS,
-    }.items():
+    for section, required in _SECTIONS.items():
         rows: dict[str, Price] = {}
         for name, row in table.get(section, {}).items():
-            gas = row.get("gas") if isinstance(row, dict) else None
-            description = row.get("description") if isinstance(row, dict) else None
-            if type(gas) is not int or not 0 <= gas < 2**53:
-                problems.append(f"{section}.{name}: gas must be an integer of at least 0")
-            elif not isinstance(description, str) or not description.strip():
-                problems.append(f"{section}.{name}: a description is missing")
+            price = _parse_price(row)
+            if isinstance(price, str):
+                problems.append(f"{section}.{name}: {price}")
             else:
-                rows[name] = Price(gas, description)
+                rows[name] = price
         problems += [
             f"{section}.{name}: the row is missing" for name in required if name not in rows
         ]
@@ -120,6 +120,19 @@ def parse_schedule(text: str) -> Schedule:
     if problems:
         raise BrokenSchedule("; ".join(problems))
     return Schedule(version, **sections)
+
+
+def _parse_price(row: Any) -> Price | str:
+    """The price that a row gives, or what is wrong with it."""
+    if not isinstance(row, dict):
+        return "must be a table of gas and description"
+    fields = cast("dict[str, Any]", row)
+    gas, description = fields.get("gas"), fields.get("description")
+    if type(gas) is not int or not 0 <= gas < 2**53:
+        return "gas must be an integer of at least 0"
+    if not isinstance(description, str) or not description.strip():
+        return "a description is missing"
+    return Price(gas, description)
 
 
 @cache

@@ -60,7 +60,8 @@ class Context:
 
     `payload` reads content beside the tree by commitment. `settlements`, `attempt` and
     `failed_model` outlive a rollback; `events` do not. `prepared` carries work
-    from an opcode's price to its effect, so that an input is decoded once. In `quoting` mode nothing is authorised or applied.
+    from an opcode's price to its effect, so that an input is decoded once. In `quoting` mode
+    nothing is authorised and no model runs.
     """
 
     journal: Journal

@@ -24,6 +24,7 @@ from synnergy.receipts.receipt import (
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.tensor.encoding import decode_tensors, encode_tensors
+from synnergy.tensor.types import Array
 from synnergy.vm.catalogue import domain_opcode
 from synnergy.wire.codec import Struct
 from synnergy.wire.transaction import MAX_ENVELOPE_BYTES, SALT_BYTES, commit
@@ -57,7 +58,7 @@ class Prepared:
     """An input that fits its model, and what running it costs."""
 
     plan: tensor.Plan
-    arrays: dict[str, tensor.Array]
+    arrays: dict[str, Array]
     gas: int
 
 

@@ -10,6 +10,7 @@ from synnergy import tensor
 from synnergy.opcodes.context import Context
 from synnergy.rejected import Rejected
 from synnergy.state import records
+from synnergy.tensor.types import Problem
 
 #: Weights stay resident for this many models.
 CACHED_PLANS = 8
@@ -66,7 +67,7 @@ def load_plan(context: Context, digest: bytes) -> tensor.Plan | Rejected:
     return plan
 
 
-def _unsupported(problems: tuple[tensor.Problem, ...]) -> Rejected:
+def _unsupported(problems: tuple[Problem, ...]) -> Rejected:
     shown = "; ".join(str(problem) for problem in problems[:50])
     more = f"; and {len(problems) - 50} more" if len(problems) > 50 else ""
     return Rejected("MKT-4", "unsupported_model", f"the model cannot be planned: {shown}{more}")
