@@ -1,0 +1,249 @@
+"""What a node answers, typed. Bytes are lower-case hex, times ms UTC, amounts smallest units.
+
+Unknown fields are ignored, so that a newer node can say more.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The body of an error reply, inside `{"error": …}`."""
+
+    code: str
+    message: str
+    rule: str = ""
+
+
+class ErrorReply(msgspec.Struct, frozen=True):
+    error: Failure
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What became of a committed transaction; `output` is what its program returned."""
+
+    status: Literal["ok", "refused", "inadmissible"]
+    rule: str
+    code: str
+    message: str
+    gas_used: int
+    fee: int
+    output: str
+    receipts: tuple[str, ...]
+    where: str = ""
+    events: tuple[dict[str, Any], ...] = ()
+
+
+class TransactionReply(msgspec.Struct, frozen=True):
+    """A transaction by id: `pending`, or with the block that holds it and its result."""
+
+    transaction: str
+    status: Literal["ok", "refused", "inadmissible", "pending"]
+    height: int | None = None
+    index: int | None = None
+    result: Result | None = None
+    body: dict[str, Any] | None = None
+    verbs: tuple[dict[str, Any], ...] = ()
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """What a transaction would be charged; `status` refused where a rule of its own refuses it."""
+
+    gas: int
+    fee: int
+    status: Literal["ok", "refused"]
+    rule: str = ""
+    code: str = ""
+    message: str = ""
+    output: str = ""
+
+
+class Governance(msgspec.Struct, frozen=True):
+    regulators: tuple[str, ...]
+    threshold: int
+    fee_account: str
+    minimum_gas_price: int
+    policy_version: int
+    protocol_version: int
+    gas_version: int
+
+
+class Chain(msgspec.Struct, frozen=True):
+    """The chain that a node serves, as it stands."""
+
+    chain_id: str
+    height: int
+    app_hash: str
+    time: int
+    governance: Governance
+    local_only: bool
+    limits: dict[str, int]
+    chunk_bytes: int
+
+
+class Account(msgspec.Struct, frozen=True):
+    address: str
+    balance: int
+    nonce: int
+    registered: bool
+    wallet: dict[str, Any] | None = None
+    denials: dict[str, Any] | None = None
+
+
+class StateReply(msgspec.Struct, frozen=True):
+    """A record of state, with the proof (canonical msgpack, hex) where one was asked for."""
+
+    table: str
+    raw_key: str
+    value: Any
+    height: int
+    app_hash: str
+    proof: str | None = None
+
+
+class Block(msgspec.Struct, frozen=True):
+    """A block's signed header (canonical msgpack, hex) and its transactions' ids."""
+
+    height: int
+    time: int
+    app_hash: str
+    previous: str
+    signature: str
+    header_hash: str
+    transactions: tuple[str, ...] = ()
+    results: tuple[dict[str, Any], ...] = ()
+    transactions_root: str = ""
+    results_root: str = ""
+    local_only: bool = False
+
+
+class TensorSpec(msgspec.Struct, frozen=True):
+    """A model's input: a dimension is a number, a symbol's name, or None where it varies."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...] | None
+
+
+class Offer(msgspec.Struct, frozen=True):
+    id: str
+    price_per_call: int
+    max_rows: int
+    expires_after: int
+    height: int = 0
+
+
+class Stats(msgspec.Struct, frozen=True):
+    calls: int
+    revenue: int
+    gas: int
+    licensees: int
+    failures: int
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A published model as it stands: record, approvals in force, offer, statistics."""
+
+    id: str
+    publisher: str
+    name: str
+    version: str
+    digest: str
+    size: int
+    risk: Literal["minimal", "limited", "high"]
+    jurisdictions: tuple[str, ...]
+    licence_text: str | None
+    intended_use: str | None
+    limitations: str | None
+    allow_missing: bool
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[str, ...]
+    published_height: int
+    published_time: int
+    withdrawn: bool
+    revocation: dict[str, Any] | None
+    reference: str
+    approvals: tuple[dict[str, Any], ...]
+    approvals_required: int
+    offer: Offer | None
+    stats: Stats | None
+    status: str
+
+
+class Models(msgspec.Struct, frozen=True):
+    models: tuple[Model, ...]
+
+
+class Artefact(msgspec.Struct, frozen=True):
+    """A file that was committed to, and how many of its chunks the ledger has."""
+
+    owner: str
+    size: int
+    chunks: int
+    received: int
+    published: bool
+
+
+class Document(msgspec.Struct, frozen=True):
+    text: str
+
+
+class Licence(msgspec.Struct, frozen=True):
+    id: str
+    model: str
+    licensee: str
+    publisher: str
+    offer: str
+    price_per_call: int
+    max_rows: int
+    calls: int
+    used: int
+    escrow: int
+    expires: int
+    gas_version: int
+    transaction: str
+    height: int
+    status: str
+
+
+class Licences(msgspec.Struct, frozen=True):
+    licences: tuple[Licence, ...]
+
+
+class Policy(msgspec.Struct, frozen=True):
+    version: int
+    hash: str
+    text: str
+    height: int
+
+
+class PolicyVerdict(msgspec.Struct, frozen=True):
+    allowed: bool
+    determining: tuple[str, ...]
+    message: str
+    policy_version: int
+
+
+class Proposals(msgspec.Struct, frozen=True):
+    proposals: tuple[dict[str, Any], ...]
+
+
+class Health(msgspec.Struct, frozen=True):
+    height: int
+    app_hash: str
+    catching_up: bool
+    mempool: int
+    engine: str
+    policy_version: int
+    protocol_version: int
+    kernel: str
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """An attachment or output, opened; travels as msgpack."""
+
+    salt: bytes
+    content: bytes
