@@ -128,7 +128,10 @@ class Machine:
     def grow(self, pages: int) -> None:
         """Add zeroed pages within MAX_PAGES, charged by the new size: it may move (VM-12)."""
         self.charge(self.units.memory_page * (self.pages + pages))
-        self.memory.extend(bytes(pages * PAGE_BYTES))
+        if self.memory:
+            self.memory.extend(bytes(pages * PAGE_BYTES))
+        else:
+            self.memory = bytearray(pages * PAGE_BYTES)
 
 
 def trap(rule: str, code: str, message: str, where: Where | None = None) -> NoReturn:

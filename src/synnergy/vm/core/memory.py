@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from struct import Struct
+
 from synnergy.vm.machine import MASK, MAX_PAGES, Machine, Operation
 from synnergy.vm.opcode import CoreOpcode, Immediate
 
 
-def _load(size: int, *, sign: bool) -> Operation:
+def _load(layout: str) -> Operation:
     """(address) → value; the effective address is address + offset."""
+    word = Struct(layout)
+    size, unpack_from = word.size, word.unpack_from
 
     def load(slots: list[int], at: int, immediate: int, machine: Machine) -> None:
         address = slots[at] + immediate
         memory = machine.memory
         if address + size > len(memory):
             machine.require(address, size)
-        value = int.from_bytes(memory[address : address + size], "little", signed=sign)
-        slots[at] = value & MASK
+        slots[at] = unpack_from(memory, address)[0] & MASK
 
     return load
 
 
-def _store(size: int) -> Operation:
+def _store(layout: str) -> Operation:
     """(address, value) → nothing; the low bytes of the value."""
+    word = Struct(layout)
+    size, pack_into = word.size, word.pack_into
     low = 256**size - 1
 
     def store(slots: list[int], at: int, immediate: int, machine: Machine) -> None:
@@ -29,7 +34,7 @@ def _store(size: int) -> Operation:
         memory = machine.memory
         if address + size > len(memory):
             machine.require(address, size)
-        memory[address : address + size] = (slots[at + 1] & low).to_bytes(size, "little")
+        pack_into(memory, address, slots[at + 1] & low)
 
     return store
 
@@ -67,19 +72,19 @@ def memory_fill(slots: list[int], at: int, immediate: int, machine: Machine) -> 
 
 
 _LOADS = (
-    (0x000300, "LOAD8_U", 1, False, "push a byte of memory, zero-extended"),
-    (0x000301, "LOAD8_S", 1, True, "push a byte of memory, sign-extended"),
-    (0x000302, "LOAD16_U", 2, False, "push 2 bytes of memory, zero-extended"),
-    (0x000303, "LOAD16_S", 2, True, "push 2 bytes of memory, sign-extended"),
-    (0x000304, "LOAD32_U", 4, False, "push 4 bytes of memory, zero-extended"),
-    (0x000305, "LOAD32_S", 4, True, "push 4 bytes of memory, sign-extended"),
-    (0x000306, "LOAD64", 8, False, "push 8 bytes of memory"),
+    (0x000300, "LOAD8_U", "<B", "push a byte of memory, zero-extended"),
+    (0x000301, "LOAD8_S", "<b", "push a byte of memory, sign-extended"),
+    (0x000302, "LOAD16_U", "<H", "push 2 bytes of memory, zero-extended"),
+    (0x000303, "LOAD16_S", "<h", "push 2 bytes of memory, sign-extended"),
+    (0x000304, "LOAD32_U", "<I", "push 4 bytes of memory, zero-extended"),
+    (0x000305, "LOAD32_S", "<i", "push 4 bytes of memory, sign-extended"),
+    (0x000306, "LOAD64", "<Q", "push 8 bytes of memory"),
 )
 _STORES = (
-    (0x000310, "STORE8", 1, "write the low byte of a word to memory"),
-    (0x000311, "STORE16", 2, "write the low 2 bytes of a word to memory"),
-    (0x000312, "STORE32", 4, "write the low 4 bytes of a word to memory"),
-    (0x000313, "STORE64", 8, "write a word to memory"),
+    (0x000310, "STORE8", "<B", "write the low byte of a word to memory"),
+    (0x000311, "STORE16", "<H", "write the low 2 bytes of a word to memory"),
+    (0x000312, "STORE32", "<I", "write the low 4 bytes of a word to memory"),
+    (0x000313, "STORE64", "<Q", "write a word to memory"),
 )
 
 OPCODES = (
@@ -91,15 +96,15 @@ OPCODES = (
             1,
             1,
             description,
-            apply=_load(size, sign=sign),
+            apply=_load(layout),
         )
-        for code, name, size, sign, description in _LOADS
+        for code, name, layout, description in _LOADS
     ),
     *(
         CoreOpcode(
-            code, f"CORE_I64_{name}", Immediate.OFFSET, 2, 0, description, apply=_store(size)
+            code, f"CORE_I64_{name}", Immediate.OFFSET, 2, 0, description, apply=_store(layout)
         )
-        for code, name, size, description in _STORES
+        for code, name, layout, description in _STORES
     ),
     CoreOpcode(
         0x000320,
