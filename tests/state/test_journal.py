@@ -125,6 +125,17 @@ def test_a_scan_passes_over_many_deletions() -> None:
     assert journal.scan(b"0", limit=2) == [(b"001500", b"v"), (b"001501", b"v")]
 
 
+def test_pages_of_the_base_join_without_a_gap_or_repetition() -> None:
+    base = Base({b"%06d" % n: b"v" for n in range(300)})
+    for limit in (1, 3, 60, 100):
+        for hidden in range(limit + 12):
+            journal = base.journal()
+            for number in range(hidden):
+                journal.delete(b"%06d" % number)
+            expected = [(b"%06d" % n, b"v") for n in range(hidden, hidden + limit)]
+            assert journal.scan(b"0", limit=limit) == expected
+
+
 def test_limits() -> None:  # STATE-10
     journal = Base({}).journal()
     journal.put(bytes(MAX_KEY_BYTES), b"")

@@ -98,6 +98,7 @@ def test_removing_everything_leaves_nothing() -> None:
     pages.flush(tree)
     assert tree.root == EMPTY_ROOT
     assert pages.stored == {}
+    assert tree.update([(b"k", b"v")]) == oracle_root({b"k": b"v"})
 
 
 def test_ten_thousand_keys_in_batches() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synnergy.rejected import Rejected
-from synnergy.state.merkle import EMPTY_ROOT, Tree
+from synnergy.state.merkle import EMPTY_ROOT, Tree, hash_inner, hash_leaf
 from synnergy.state.proofs import StateProof, prove, verify_state
 from synnergy.wire.codec import decode, encode
 
@@ -118,6 +118,24 @@ def test_what_is_not_needed_is_refused() -> None:
         replace(proof, value=bytes(16 * 1024 * 1024 + 1)),
     ):
         assert not verify_state(changed, tree.root)
+
+
+def test_the_leaf_that_proves_absence_is_cut_in_one_place_only() -> None:
+    tree = tree_of(numbered(1))
+    proof = prove(tree, b"absent", None)
+    assert proof.other is not None and proof.siblings == ()
+    both = b"".join(proof.other)
+    for cut in range(len(both) + 1):
+        moved = replace(proof, other=(both[:cut], both[cut:]))
+        assert verify_state(moved, tree.root) == (cut == 32)
+
+
+def test_a_leaf_off_the_path_proves_no_absence() -> None:
+    """Even under a root that no tree has, built with a leaf on the wrong side."""
+    foreign = (bytes(32), bytes(32))
+    key = next(b"%d" % n for n in range(99) if sha256(b"%d" % n).digest()[0] >= 128)
+    bent = hash_inner(b"\x01" * 32, hash_leaf(*foreign))
+    assert not verify_state(StateProof(key, None, (b"\x01" * 32,), foreign), bent)
 
 
 def test_an_empty_subtree_is_never_spelled_out() -> None:

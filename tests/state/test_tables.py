@@ -66,6 +66,12 @@ def test_scan_by_leading_components(keys: list[tuple[str, int, bytes]], leading:
         behind = [row for row in expected if row[0] > middle]
         assert rows.scan(journal, after=middle) == behind
         assert rows.scan(journal, after=middle, limit=1) == behind[:1]
+        first = expected[0][0]
+        inside = [row for row in behind if row[0][0] == leading]
+        assert rows.scan(journal, (leading,), after=middle) == inside
+        assert rows.scan(journal, middle[:1], after=first) == [
+            row for row in expected if row[0] > first and row[0][0] == middle[0]
+        ]
         prefix = middle[:2]
         assert rows.scan(journal, prefix) == [row for row in expected if row[0][:2] == prefix]
 
