@@ -1,0 +1,130 @@
+"""Calling a model: input → call → opening kept → receipt and outputs (CLIENT-8)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from synnergy.client import replies, verbs
+from synnergy.client.failures import ClientError, OutcomeUnknown, WrongUse
+from synnergy.client.home import Home
+from synnergy.client.inputs import canonical_bytes
+from synnergy.client.openings import OpeningFile, forget_opening, keep_opening
+from synnergy.client.outputs import decode_outputs
+from synnergy.client.payloads import fetch_payload
+from synnergy.client.transactions import Call, Sender
+from synnergy.opcodes.inference import NO_LICENCE, Invoked
+from synnergy.receipts.receipt import output_salt, receipt_id
+from synnergy.tensor.encoding import NamedTensor
+from synnergy.tensor.types import Array
+from synnergy.wire.transaction import SALT_BYTES, Attachment
+
+#: A reference is a line, not a document.
+MAX_REFERENCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A call that returned: its receipt's id, what it cost, and the outputs."""
+
+    receipt: str
+    transaction: str
+    height: int
+    gas_used: int
+    fee: int
+    outputs: list[NamedTensor]
+
+
+def build_call(
+    model: replies.Model, licence: bytes | None, arrays: Mapping[str, Array], reference: str | None
+) -> Call[Invoked]:
+    """The call of a model on arrays, with fresh salts; without a licence it can only be quoted."""
+    attachments = [_salted(canonical_bytes(arrays, model.inputs))]
+    if reference is not None:
+        if len(reference) > MAX_REFERENCE:
+            raise WrongUse("bad_reference", f"a reference has at most {MAX_REFERENCE} characters")
+        attachments.append(_salted(reference.encode()))
+    return verbs.inference_invoke(
+        model=bytes.fromhex(model.id),
+        licence=licence or NO_LICENCE,
+        input=0,
+        reference=1 if reference is not None else None,
+        attachments=tuple(attachments),
+    )
+
+
+def invoke(home: Home, sender: Sender, call: Call[Invoked], reference: str | None) -> Invocation:
+    """Make a call, keeping its opening before it leaves, and fetch what it returned.
+
+    A refused call that is in a block keeps its opening too: its receipt proves that it was made.
+    """
+    kept: list[str] = []
+
+    def record(transaction: bytes) -> None:
+        opening = _opening(call, transaction, reference)
+        keep_opening(home, opening)
+        kept.append(opening.receipt)
+
+    try:
+        sent = sender.send(call, record)
+    except OutcomeUnknown:
+        _forget(home, kept[:-1])
+        raise
+    except ClientError as failed:
+        committed = failed.details.get("receipt")
+        _forget(home, [receipt for receipt in kept if receipt != committed])
+        raise
+    receipt = sent.value.receipt.hex()
+    _forget(home, [other for other in kept if other != receipt])
+    return Invocation(
+        receipt=receipt,
+        transaction=sent.transaction,
+        height=sent.height,
+        gas_used=sent.gas_used,
+        fee=sent.fee,
+        outputs=_fetch_outputs(sender, call, sent.transaction, sent.value),
+    )
+
+
+def _fetch_outputs(
+    sender: Sender, call: Call[Invoked], transaction: str, invoked: Invoked
+) -> list[NamedTensor]:
+    try:
+        payload = fetch_payload(sender.node, sender.keys, sender.chain().chain_id, invoked.output)
+        if payload.salt != output_salt(call.attachments[0].salt, invoked.receipt):
+            raise ClientError("wrong_payload", "the outputs' salt is not derived from the input's")
+        return decode_outputs(payload.content)
+    except ClientError as failed:
+        raise ClientError(
+            failed.code,
+            f"the call was made and settled (receipt {invoked.receipt.hex()}), but its outputs"
+            f" could not be fetched: {failed.message}",
+            rule=failed.rule,
+            tx=transaction,
+            receipt=invoked.receipt.hex(),
+        ) from None
+
+
+def _salted(content: bytes) -> Attachment:
+    return Attachment(secrets.token_bytes(SALT_BYTES), content)
+
+
+def _opening(call: Call[Invoked], transaction: bytes, reference: str | None) -> OpeningFile:
+    arguments = call.arguments
+    assert isinstance(arguments, verbs.inference.Invoke)
+    return OpeningFile(
+        receipt=receipt_id(transaction, 0).hex(),
+        transaction=transaction.hex(),
+        model=arguments.model.hex(),
+        licence=arguments.licence.hex(),
+        input=call.attachments[0].reference.commitment.hex(),
+        input_salt=call.attachments[0].salt.hex(),
+        reference_salt=call.attachments[1].salt.hex() if reference is not None else None,
+        reference=reference,
+    )
+
+
+def _forget(home: Home, receipts: list[str]) -> None:
+    for receipt in receipts:
+        forget_opening(home, receipt)
