@@ -28,11 +28,10 @@ from synnergy.receipts.receipt import Receipt, ReceiptOutcome
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.state.journal import Journal
+from synnergy.vm.cache import ProgramCache
 from synnergy.vm.interpreter import Outcome, execute
 from synnergy.vm.machine import Environment
-from synnergy.vm.program import decode_program
 from synnergy.vm.templates import template_opcode
-from synnergy.vm.verifier import verify
 from synnergy.wire.codec import Struct
 from synnergy.wire.types import Amount, Digest, Gas, ShortText
 
@@ -73,7 +72,8 @@ class Surroundings:
     """What a block gives to each of its transactions.
 
     `authenticate` is identity's, possibly remembering what it verified before; `policy` is the set
-    in force as the journal stands; `payload` reads content beside the tree by commitment.
+    in force as the journal stands; `payload` reads content beside the tree by commitment;
+    `programs` keeps verified programs.
     """
 
     block: BlockInfo
@@ -81,6 +81,7 @@ class Surroundings:
     authenticate: Callable[[bytes], Transaction | Rejected]
     policy: Callable[[], CompiledSet]
     payload: Callable[[bytes], Payload | None]
+    programs: ProgramCache
 
 
 def run_transaction(raw: bytes, journal: Journal, around: Surroundings) -> Executed:
@@ -101,7 +102,7 @@ def run_authenticated(
     reserve(transaction, journal, admitted)
     mark = journal.checkpoint()
     context = open_context(transaction, journal, around)
-    outcome = execute_program(context)
+    outcome = execute_program(context, around.programs)
     if outcome.status == "ok":
         journal.commit(mark)
     else:
@@ -117,7 +118,7 @@ def quote(transaction: Transaction, journal: Journal, around: Surroundings) -> T
     Asks no policy, pays nothing, runs no model; `journal` is to be thrown away (GAS-6).
     """
     context = open_context(transaction, journal, around, quoting=True)
-    outcome = execute_program(context)
+    outcome = execute_program(context, around.programs)
     fee = context.meter.used * transaction.body.gas_price
     return conclude(context, outcome, fee).result
 
@@ -228,14 +229,11 @@ def reserve(transaction: Transaction, journal: Journal, payer: str) -> None:
     )
 
 
-def execute_program(context: Context) -> Outcome:
+def execute_program(context: Context, programs: ProgramCache) -> Outcome:
     """Charge the intrinsic gas, verify the program, interpret it."""
     body = context.transaction.body
     assert context.meter.charge(intrinsic_gas(context.transaction, context.schedule))
-    program = decode_program(body.code)
-    if isinstance(program, Rejected):
-        return Outcome("refused", b"", 0, program)
-    verified = verify(program, context.schedule.program_prices)
+    verified = programs.verified(body.code)
     if isinstance(verified, Rejected):
         return Outcome("refused", b"", 0, verified)
     return execute(

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+from synnergy.chain.archive import Location, height_key, save_receipts
 from synnergy.chain.block import (
     Proposal,
     StoredBlock,
@@ -23,6 +25,7 @@ from synnergy.chain.block import (
     transactions_root,
 )
 from synnergy.chain.genesis import Genesis, apply_genesis, chain_id_of, encode_genesis_file
+from synnergy.chain.snapshot import Manifest, restore_snapshot, write_snapshot
 from synnergy.gas.schedule import Schedule, ensure_gas_costs, load_schedule
 from synnergy.identity.authenticate import Transaction, authenticate
 from synnergy.opcodes.context import BlockInfo, Event, Payload
@@ -37,19 +40,16 @@ from synnergy.pipeline import (
 )
 from synnergy.policy.engine import CompiledSet, compile_set
 from synnergy.receipts.header import Header, header_hash
-from synnergy.receipts.proof import ReceiptProof, block_root
+from synnergy.receipts.proof import block_root
 from synnergy.receipts.receipt import Receipt, receipt_leaf
 from synnergy.rejected import Rejected
 from synnergy.state import accumulator, records
-from synnergy.state.binary_merkle import merkle_path
 from synnergy.state.journal import Journal
 from synnergy.state.merkle import Tree
-from synnergy.state.proofs import prove
 from synnergy.state.store import Store
 from synnergy.vm import catalogue
-from synnergy.wire.codec import Struct, decode_trusted, encode
-from synnergy.wire.transaction import Attachment, Envelope
-from synnergy.wire.types import Count, Digest, Height
+from synnergy.vm.cache import ProgramCache
+from synnergy.wire.codec import decode_trusted, encode
 
 #: Protocol versions this node can execute.
 PROTOCOL_VERSIONS = (1,)
@@ -60,26 +60,6 @@ REMEMBERED_TRANSACTIONS = 20_000
 
 class BadNode(Exception):
     """This node cannot serve this chain; the message names every reason."""
-
-
-class StoredReceipt(Struct, frozen=True):
-    """A receipt's canonical bytes and where its block keeps it."""
-
-    leaf: bytes
-    height: Height
-    index: Count
-
-
-class BlockReceipts(Struct, frozen=True):
-    """What proves the receipts of one block: their ids in order and the accumulator's proof."""
-
-    receipts: tuple[Digest, ...]
-    proof: ReceiptProof
-
-
-class Location(Struct, frozen=True):
-    height: Height
-    index: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +86,13 @@ class Application:
     """One chain's state machine over one store. Driven by one thread; queries use snapshots."""
 
     def __init__(self, store: Store, genesis: Genesis) -> None:
-        """Open (or begin) the chain of `genesis`. Raises BadNode where this node can't serve it."""
+        """Open (or begin) the chain of `genesis`. Raises BadNode where that isn't possible."""
         self.store = store
         self.genesis = genesis
         self.chain_id = chain_id_of(genesis)
         self._verified: OrderedDict[bytes, Transaction] = OrderedDict()
         self._policies: OrderedDict[bytes, CompiledSet] = OrderedDict()
+        self._programs: dict[int, ProgramCache] = {}
         self._working: _Working | None = None
         known = store.get("meta", b"chain_id")
         if known is not None and known.decode() != self.chain_id:
@@ -174,7 +155,7 @@ class Application:
         transaction = self.authenticate(raw)
         if isinstance(transaction, Rejected):
             return transaction
-        around = self._surroundings(self.height + 1, self.header.time, journal, {})
+        around = self.surroundings(self.height + 1, self.header.time, journal, {})
         payer = admit(transaction, journal, around)
         if isinstance(payer, Rejected):
             return payer
@@ -236,7 +217,7 @@ class Application:
         events = run_due(journal, proposal.time)
         executed: list[Executed] = []
         stored: list[StoredTransaction] = []
-        around = self._surroundings(proposal.height, proposal.time, journal, payloads)
+        around = self.surroundings(proposal.height, proposal.time, journal, payloads)
         for raw in proposal.transactions:
             kept, attachments = detach(raw)
             stored.append(kept)
@@ -276,7 +257,7 @@ class Application:
         if working is None:
             raise RuntimeError("there is no finalised block to commit")
         header = working.finalised.header
-        height = _height_key(header.height)
+        height = height_key(header.height)
         with self.store.write() as batch:
             for key, value in working.journal.changes():
                 if value is None:
@@ -294,40 +275,51 @@ class Application:
             for commitment, payload in working.payloads.items():
                 batch.put("payloads", commitment, encode(payload))
             if working.receipts:
-                self._put_receipts(working, batch.put)
+                before = working.accumulator_before
+                save_receipts(batch.put, header.height, working.receipts, before, self._tree)
             batch.put("meta", b"height", height)
         self.header = header
         self._working = None
         return header
 
-    def _put_receipts(self, working: _Working, put: Callable[[str, bytes, bytes], None]) -> None:
-        height = working.finalised.header.height
-        for index, receipt in enumerate(working.receipts):
-            entry = StoredReceipt(receipt_leaf(receipt), height, index)
-            put("receipts", receipt.id, encode(entry))
-        key = records.receipts_root.raw_key(records.SINGLE)
-        state = prove(self._tree, key, working.journal.get(key))
-        leaves = [receipt_leaf(receipt) for receipt in working.receipts]
-        proof = ReceiptProof(0, len(leaves), (), working.accumulator_before, state)
-        ids = tuple(receipt.id for receipt in working.receipts)
-        put("proofs", _height_key(height), encode(BlockReceipts(ids, proof)))
-
     # ---- quote -----------------------------------------------------------------------------
 
     def quote(self, transaction: Transaction) -> TransactionResult:
         """What a transaction would be charged in the next block, without running any model."""
-        journal = self.journal()
-        around = self._surroundings(self.height + 1, self.header.time, journal, {})
-        return quote(transaction, journal, around)
+        with self.store.snapshot() as view:
+            journal = Journal(partial(view.get, "state"), partial(view.scan, "state"))
+            around = self.surroundings(self.height + 1, self.header.time, journal, {})
+            return quote(transaction, journal, around)
+
+    # ---- snapshot, restore -----------------------------------------------------------------
+
+    def snapshot(self, folder: Path) -> Manifest:
+        """Write the committed state as a snapshot into an empty folder (CHAIN-10)."""
+        with self.store.snapshot() as view:
+            return write_snapshot(view, folder)
+
+    @staticmethod
+    def restore(store: Store, genesis: Genesis, folder: Path) -> Application:
+        """The application as it was when the snapshot was taken. Raises RestoreFailed."""
+        restore_snapshot(folder, store, genesis)
+        return Application(store, genesis)
 
     # ---- inside ----------------------------------------------------------------------------
 
     def _schedule(self) -> Schedule:
         return load_schedule(self.governance().gas_version)
 
-    def _surroundings(
-        self, height: int, time: int, journal: Journal, payloads: dict[bytes, Payload]
+    def _programs_of(self, schedule: Schedule) -> ProgramCache:
+        cache = self._programs.get(schedule.version)
+        if cache is None:
+            cache = self._programs[schedule.version] = ProgramCache(schedule.program_prices)
+        return cache
+
+    def surroundings(
+        self, height: int, time: int, journal: Journal, payloads: Mapping[bytes, Payload]
     ) -> Surroundings:
+        """What a block gives its transactions; `payloads` are those of the block so far."""
+
         def payload(commitment: bytes) -> Payload | None:
             fresh = payloads.get(commitment)
             if fresh is not None:
@@ -335,12 +327,14 @@ class Application:
             stored = self.store.get("payloads", commitment)
             return decode_trusted(stored, Payload) if stored is not None else None
 
+        schedule = self._schedule()
         return Surroundings(
             block=BlockInfo(self.chain_id, height, time),
-            schedule=self._schedule(),
+            schedule=schedule,
             authenticate=self.authenticate,
             policy=lambda: self.policy_in(journal),
             payload=payload,
+            programs=self._programs_of(schedule),
         )
 
     def policy_in(self, journal: Journal) -> CompiledSet:
@@ -369,8 +363,8 @@ class Application:
                 assert value is not None
                 batch.put("state", key, value)
             self._tree.flush(partial(batch.put, "nodes"), partial(batch.delete, "nodes"))
-            batch.put("blocks", _height_key(0), encode(StoredBlock(header, b"", ())))
-            batch.put("meta", b"height", _height_key(0))
+            batch.put("blocks", height_key(0), encode(StoredBlock(header, b"", ())))
+            batch.put("meta", b"height", height_key(0))
             batch.put("meta", b"genesis", encode_genesis_file(self.genesis))
             batch.put("meta", b"chain_id", self.chain_id.encode())
 
@@ -395,53 +389,3 @@ class Application:
         problems = ensure_gas_costs(load_schedule(gas), names)
         if problems:
             raise BadNode("the gas table does not fit: " + "; ".join(problems))
-
-
-def _height_key(height: int) -> bytes:
-    return height.to_bytes(8, "big")
-
-
-def load_block(get: Callable[[str, bytes], bytes | None], height: int) -> StoredBlock | None:
-    """The stored block at `height`, read through a store's or a snapshot's `get`."""
-    stored = get("blocks", _height_key(height))
-    return decode_trusted(stored, StoredBlock) if stored is not None else None
-
-
-def load_receipt_proof(
-    get: Callable[[str, bytes], bytes | None], entry: StoredReceipt
-) -> ReceiptProof:
-    """The proof of one receipt: its path among its block's, and the block's own proof."""
-    stored = get("proofs", _height_key(entry.height))
-    assert stored is not None
-    block = decode_trusted(stored, BlockReceipts)
-    leaves: list[bytes] = []
-    for identifier in block.receipts:
-        other = get("receipts", identifier)
-        assert other is not None
-        leaves.append(decode_trusted(other, StoredReceipt).leaf)
-    return ReceiptProof(
-        entry.index,
-        len(leaves),
-        merkle_path(leaves, entry.index),
-        block.proof.before,
-        block.proof.state,
-    )
-
-
-def reattach(get: Callable[[str, bytes], bytes | None], stored: StoredTransaction) -> bytes | None:
-    """The envelope as it came, or None where a payload of it was erased."""
-    if stored.whole:
-        return stored.content
-    kept = decode_trusted(stored.content, Envelope)
-    attachments: list[Payload] = []
-    for reference in kept.body.attachments:
-        found = get("payloads", reference.commitment)
-        if found is None:
-            return None
-        attachments.append(decode_trusted(found, Payload))
-    whole = Envelope(
-        kept.body,
-        kept.signatures,
-        tuple(Attachment(payload.salt, payload.content) for payload in attachments),
-    )
-    return encode(whole)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synnergy.chain.application import StoredReceipt, load_block, load_receipt_proof
+from synnergy.chain.archive import StoredReceipt, load_block, load_receipt_proof
 from synnergy.receipts.file import FILE_VERSION, ReceiptFile, encode_receipt_file
 from synnergy.state.store import View
 from synnergy.wire.codec import decode_trusted

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from synnergy.chain.application import Application, load_block, reattach
+from synnergy.chain.application import Application
+from synnergy.chain.archive import load_block, reattach
 from synnergy.chain.block import Proposal
 from synnergy.chain.genesis import Genesis
 from synnergy.identity.keys import verify_signature

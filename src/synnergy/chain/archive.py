@@ -1,0 +1,107 @@
+"""What a node keeps of committed blocks beside their state: transactions, results, receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from synnergy.chain.block import StoredBlock, StoredTransaction
+from synnergy.opcodes.context import Payload
+from synnergy.receipts.proof import ReceiptProof, block_root
+from synnergy.receipts.receipt import Receipt, receipt_leaf
+from synnergy.state import accumulator, records
+from synnergy.state.accumulator import Accumulator
+from synnergy.state.binary_merkle import merkle_path
+from synnergy.state.merkle import Tree
+from synnergy.state.proofs import StateProof, prove
+from synnergy.wire.codec import Struct, decode_trusted, encode
+from synnergy.wire.transaction import Attachment, Envelope
+from synnergy.wire.types import Count, Digest, Height
+
+#: `get` of a store, a snapshot or a batch.
+Get = Callable[[str, bytes], bytes | None]
+Put = Callable[[str, bytes, bytes], None]
+
+
+class StoredReceipt(Struct, frozen=True):
+    """A receipt's canonical bytes and where its block keeps it."""
+
+    leaf: bytes
+    height: Height
+    index: Count
+
+
+class BlockReceipts(Struct, frozen=True):
+    """What proves the receipts of one block: their ids in order, the accumulator before them,
+    and the proof of the accumulator's record after them."""
+
+    receipts: tuple[Digest, ...]
+    before: Accumulator
+    state: StateProof
+
+
+class Location(Struct, frozen=True):
+    height: Height
+    index: Count
+
+
+def save_receipts(
+    put: Put, height: int, receipts: tuple[Receipt, ...], before: Accumulator, tree: Tree
+) -> None:
+    """Keep a block's receipts and what proves them; `tree` is the state after the block."""
+    leaves = [receipt_leaf(receipt) for receipt in receipts]
+    for index, (receipt, leaf) in enumerate(zip(receipts, leaves, strict=True)):
+        put("receipts", receipt.id, encode(StoredReceipt(leaf, height, index)))
+    after = encode(accumulator.append(before, block_root(leaves)))
+    state = prove(tree, records.receipts_root.raw_key(records.SINGLE), after)
+    ids = tuple(receipt.id for receipt in receipts)
+    kept = BlockReceipts(ids, before, state)
+    put("proofs", height_key(height), encode(kept))
+
+
+def height_key(height: int) -> bytes:
+    """The key of a height, in height order."""
+    return height.to_bytes(8, "big")
+
+
+def load_block(get: Get, height: int) -> StoredBlock | None:
+    """The stored block at `height`, read through a store's or a snapshot's `get`."""
+    stored = get("blocks", height_key(height))
+    return decode_trusted(stored, StoredBlock) if stored is not None else None
+
+
+def load_receipt_proof(get: Get, entry: StoredReceipt) -> ReceiptProof:
+    """The proof of one receipt: its path among its block's, and the block's own proof."""
+    stored = get("proofs", height_key(entry.height))
+    assert stored is not None
+    block = decode_trusted(stored, BlockReceipts)
+    leaves: list[bytes] = []
+    for identifier in block.receipts:
+        other = get("receipts", identifier)
+        assert other is not None
+        leaves.append(decode_trusted(other, StoredReceipt).leaf)
+    return ReceiptProof(
+        entry.index,
+        len(leaves),
+        merkle_path(leaves, entry.index),
+        block.before,
+        block.state,
+    )
+
+
+def reattach(get: Get, stored: StoredTransaction) -> bytes | None:
+    """The envelope as it came, or None where a payload of it was erased."""
+    if stored.whole:
+        return stored.content
+    kept = decode_trusted(stored.content, Envelope)
+    attachments: list[Payload] = []
+    for reference in kept.body.attachments:
+        found = get("payloads", reference.commitment)
+        if found is None:
+            return None
+        attachments.append(decode_trusted(found, Payload))
+    whole = Envelope(
+        kept.body,
+        kept.signatures,
+        tuple(Attachment(payload.salt, payload.content) for payload in attachments),
+    )
+    return encode(whole)

@@ -1,0 +1,160 @@
+"""The state at one height as files: for joining without history (CHAIN-10).
+
+A snapshot is a manifest and numbered chunks below 16 MB; every node makes the same bytes of the
+same height. It carries state and artefacts, neither blocks nor receipts nor people's payloads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from synnergy.chain.block import StoredBlock
+from synnergy.chain.genesis import Genesis, chain_id_of, encode_genesis_file
+from synnergy.identity.keys import verify_signature
+from synnergy.opcodes.context import Payload
+from synnergy.receipts.header import Header, header_signing_bytes
+from synnergy.rejected import Rejected
+from synnergy.state import records
+from synnergy.state.export import export_state, import_state
+from synnergy.state.journal import Item
+from synnergy.state.store import Batch, Store, View
+from synnergy.wire.codec import Struct, decode, decode_trusted, encode
+from synnergy.wire.types import Count, Digest
+
+SNAPSHOT_FORMAT = 1
+CHUNK_TARGET = 8 * 1024 * 1024
+MAX_CHUNK_BYTES = 16 * 1024 * 1024 - 1
+
+
+class Manifest(Struct, frozen=True):
+    """Which state this is (`header`, `signature`), and the digest of each chunk in order."""
+
+    format: int
+    header: Header
+    signature: bytes
+    items: Count
+    chunks: tuple[Digest, ...]
+
+
+class Chunk(Struct, frozen=True):
+    """State items in key order, then artefact chunks (digest, content) in digest order."""
+
+    state: tuple[tuple[bytes, bytes], ...]
+    artefacts: tuple[tuple[bytes, bytes], ...]
+
+
+class RestoreFailed(Exception):
+    """The snapshot was refused, and the store holds nothing of it; the message says why."""
+
+
+def write_snapshot(view: View, folder: Path) -> Manifest:
+    """Write the snapshot of a consistent view into an empty folder."""
+    height = view.get("meta", b"height")
+    stored = view.get("blocks", height) if height is not None else None
+    if stored is None:
+        raise RestoreFailed("the store has no block to take a snapshot of")
+    block = decode_trusted(stored, StoredBlock)
+    folder.mkdir(parents=True, exist_ok=True)
+    digests: list[bytes] = []
+    items = 0
+    for chunk in _chunks(view):
+        items += len(chunk.state)
+        content = encode(chunk)
+        digests.append(hashlib.sha256(content).digest())
+        folder.joinpath(f"{len(digests) - 1:06}").write_bytes(content)
+    manifest = Manifest(SNAPSHOT_FORMAT, block.header, block.signature, items, tuple(digests))
+    (folder / "manifest").write_bytes(encode(manifest))
+    return manifest
+
+
+def _chunks(view: View) -> Iterator[Chunk]:
+    pending: list[Item] = []
+    size = 0
+    for key, value in export_state(view):
+        if pending and size + len(key) + len(value) > CHUNK_TARGET:
+            yield Chunk(tuple(pending), ())
+            pending, size = [], 0
+        pending.append((key, value))
+        size += len(key) + len(value)
+    if pending:
+        yield Chunk(tuple(pending), ())
+    files: list[Item] = []
+    size = 0
+    for digest in _artefact_chunks(view):
+        stored = view.get("payloads", digest)
+        if stored is None:
+            raise LookupError(f"artefact chunk {digest.hex()} is recorded but not stored")
+        content = decode_trusted(stored, Payload).content
+        if files and size + len(content) > CHUNK_TARGET:
+            yield Chunk((), tuple(files))
+            files, size = [], 0
+        files.append((digest, content))
+        size += len(content)
+    if files:
+        yield Chunk((), tuple(files))
+
+
+def _artefact_chunks(view: View) -> list[bytes]:
+    """Digests of every uploaded artefact chunk, sorted, each once."""
+    prefix = records.artefacts.prefix
+    stored = view.scan("state", prefix, prefix + b"\xff")
+    uploads = [decode_trusted(value, records.Artefact) for _, value in stored]
+    return sorted({digest for upload in uploads for digest in upload.chunks[: upload.received]})
+
+
+def restore_snapshot(folder: Path, store: Store, genesis: Genesis) -> Manifest:
+    """Fill an empty store from a snapshot; everything is checked before anything stays.
+
+    The header must be signed by the genesis's key and the state must have its app hash.
+    Raises RestoreFailed.
+    """
+    if store.get("meta", b"chain_id") is not None:
+        raise RestoreFailed("the store is not empty")
+    manifest = decode((folder / "manifest").read_bytes(), Manifest, MAX_CHUNK_BYTES)
+    if isinstance(manifest, Rejected):
+        raise RestoreFailed(f"the manifest is unreadable: {manifest.message}")
+    header = manifest.header
+    if manifest.format != SNAPSHOT_FORMAT:
+        raise RestoreFailed(f"snapshots of format {manifest.format} are not known here")
+    if header.chain_id != chain_id_of(genesis):
+        raise RestoreFailed(f"the snapshot is of chain {header.chain_id}, not of this genesis")
+    signer = bytes.fromhex(genesis.signer)
+    signed = verify_signature(signer, header_signing_bytes(header), manifest.signature)
+    if not signed and header.height > 0:
+        raise RestoreFailed("the snapshot's header is not signed by the chain's key")
+    with store.write() as batch:
+        imported = import_state(batch, _state_items(folder, manifest, batch), header.app_hash)
+        if isinstance(imported, Rejected):
+            raise RestoreFailed(imported.message)
+        missing = [
+            digest for digest in _artefact_chunks(batch) if batch.get("payloads", digest) is None
+        ]
+        if imported != manifest.items or missing:
+            raise RestoreFailed("the snapshot lacks items or artefact chunks")
+        height = header.height.to_bytes(8, "big")
+        batch.put("blocks", height, encode(StoredBlock(header, manifest.signature, ())))
+        batch.put("meta", b"height", height)
+        batch.put("meta", b"first_height", height)
+        batch.put("meta", b"genesis", encode_genesis_file(genesis))
+        batch.put("meta", b"chain_id", header.chain_id.encode())
+    return manifest
+
+
+def _state_items(folder: Path, manifest: Manifest, batch: Batch) -> Iterator[Item]:
+    """State items of all chunks in order; artefact chunks go to the batch on the way."""
+    put = partial(batch.put, "payloads")
+    for index, expected in enumerate(manifest.chunks):
+        content = folder.joinpath(f"{index:06}").read_bytes()
+        if hashlib.sha256(content).digest() != expected:
+            raise RestoreFailed(f"chunk {index} is damaged")
+        chunk = decode(content, Chunk, MAX_CHUNK_BYTES)
+        if isinstance(chunk, Rejected):
+            raise RestoreFailed(f"chunk {index} is unreadable: {chunk.message}")
+        for digest, part in chunk.artefacts:
+            if hashlib.sha256(part).digest() != digest:
+                raise RestoreFailed(f"an artefact chunk in chunk {index} is not its digest's")
+            put(digest, encode(Payload(b"", part, ())))
+        yield from chunk.state
