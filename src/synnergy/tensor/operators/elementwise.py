@@ -18,7 +18,6 @@ from synnergy.tensor.operators.registry import Infer, Run, Scope, WorkOf, regist
 from synnergy.tensor.types import Array, Node, Refuse, Value, ValueType, Work
 
 _SIGNED = ("int8", "int16", "int32", "int64", *arguments.FLOATS)
-_UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 
 Unary = Callable[[Array], Array]
 Binary = Callable[[Array, Array], Array]
@@ -112,17 +111,21 @@ def _mean_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[
     return [np.asarray((total / wide.type(len(inputs))).astype(first.dtype))]
 
 
-def _mod_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
-    types = infer_broadcast(arguments.NUMBERS)(node, inputs, scope)
-    if types[0].dtype in arguments.FLOATS and not arguments.flag(node, "fmod"):
-        raise Refuse("a remainder of floats needs fmod = 1")
-    return types
-
-
 def _mod_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
-    """fmod: the sign of the dividend (exact for floats); otherwise that of the divisor."""
+    """The remainder with the sign of the dividend (fmod = 1, exact for floats) or the divisor."""
     a, b = arguments.present(inputs, 0), arguments.present(inputs, 1)
-    return [np.asarray(np.fmod(a, b) if arguments.flag(node, "fmod") else np.mod(a, b))]
+    rest = np.fmod(a, b)
+    if arguments.flag(node, "fmod"):
+        return [np.asarray(rest)]
+    if a.dtype.kind != "f":
+        return [np.asarray(np.mod(a, b))]
+    other = (rest != 0) & (np.signbit(rest) != np.signbit(b))
+    return [np.where(other, rest + b, np.where(rest == 0, np.copysign(rest, b), rest))]
+
+
+def _mod_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
+    arguments.flag(node, "fmod")
+    return infer_broadcast(arguments.NUMBERS)(node, inputs, scope)
 
 
 def _pow_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
@@ -135,17 +138,19 @@ def _pow_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list
 
 def _shift_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     arguments.text(node, "direction", "", ("LEFT", "RIGHT"))
-    return infer_broadcast(_UNSIGNED)(node, inputs, scope)
+    return infer_broadcast(arguments.INTEGERS)(node, inputs, scope)
 
 
 def _shift_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
-    """Shifts by the width or more give 0."""
+    """Shifts by the width or more, and negative ones, leave 0, or the sign on the right."""
     a, b = arguments.present(inputs, 0), arguments.present(inputs, 1)
-    width = a.dtype.itemsize * 8
-    near = np.minimum(b, b.dtype.type(width - 1))
-    left = arguments.text(node, "direction", "", ("LEFT", "RIGHT")) == "LEFT"
-    shifted = np.left_shift(a, near) if left else np.right_shift(a, near)
-    return [np.where(b < width, shifted, np.zeros_like(shifted))]
+    last = b.dtype.type(a.dtype.itemsize * 8 - 1)
+    inside = (b >= 0) & (b <= last)
+    near = np.where(inside, b, last)
+    if arguments.text(node, "direction", "", ("LEFT", "RIGHT")) == "LEFT":
+        return [np.where(inside, np.left_shift(a, near), np.zeros_like(a))]
+    shifted = np.right_shift(a, near)
+    return [np.where(inside | (a < 0), shifted, np.zeros_like(shifted))]
 
 
 #: Clip's bounds before opset 11 when they are left out.

@@ -39,8 +39,8 @@ def _pool_infer(types: Sequence[str], outputs: int) -> Callable[..., list[ValueT
         x = arguments.required(inputs, 0)
         dtype = arguments.one_of(x, types, "an input")
         shape = (*x.shape[:2], *_windows(node, x.shape).output)
-        types: list[ValueType] = [arguments.tensor(dtype, shape), arguments.tensor("int64", shape)]
-        return types[:outputs]
+        kinds: list[ValueType] = [arguments.tensor(dtype, shape), arguments.tensor("int64", shape)]
+        return kinds[:outputs]
 
     return infer
 
