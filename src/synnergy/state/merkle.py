@@ -16,7 +16,7 @@ the root, whose page exists while the tree holds anything.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -150,7 +150,7 @@ class Tree:
         if len(self._cache) > self._cached_pages:
             self._cache.popitem(last=False)
 
-    def _change_page(self, path: bytes, page: Page, leaves: list[Leaf]) -> None:
+    def _change_page(self, path: bytes, page: Page, leaves: Sequence[Leaf]) -> None:
         """Apply sorted `leaves`, all below `path`, to the entries of `page`, in place."""
         depth = len(path)
         start = 0
@@ -163,7 +163,7 @@ class Tree:
             page[nibble] = self._change(below, page[nibble], leaves[start:stop])
             start = stop
 
-    def _change(self, path: bytes, entry: Entry, leaves: list[Leaf]) -> Entry:
+    def _change(self, path: bytes, entry: Entry, leaves: Sequence[Leaf]) -> Entry:
         """The entry at `path` after applying sorted `leaves` to `entry`."""
         if entry is not None and len(entry) == _HASH_BYTES:
             committed = self._page(path)
@@ -174,13 +174,13 @@ class Tree:
             if entry is None and len(leaves) == 1:
                 key_hash, value_hash = leaves[0]
                 return None if value_hash is None else key_hash + value_hash
-            merged = dict(leaves)
             if entry is not None:
-                merged.setdefault(entry[:_HASH_BYTES], entry[_HASH_BYTES:])
-            kept = [(key, value) for key, value in merged.items() if value is not None]
+                present = {entry[:_HASH_BYTES]: entry[_HASH_BYTES:]}
+                leaves = sorted({**present, **dict(leaves)}.items())
+            kept = [(key, value) for key, value in leaves if value is not None]
             if len(kept) < 2:
                 return kept[0][0] + kept[0][1] if kept else None
-            leaves = sorted(kept)
+            leaves = kept
             page = _empty_page()
         self._change_page(path, page, leaves)
         top = _reduce(page)
