@@ -1,0 +1,23 @@
+"""The routes, a family a file; `ROUTERS` lists them in the order the reference shows them."""
+
+from synnergy.api.routes import (
+    chain,
+    market,
+    operation,
+    payloads,
+    prices,
+    regulation,
+    state,
+    transactions,
+)
+
+ROUTERS = (
+    transactions.router,
+    chain.router,
+    state.router,
+    market.router,
+    payloads.router,
+    regulation.router,
+    prices.router,
+    operation.router,
+)

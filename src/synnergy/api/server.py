@@ -1,0 +1,188 @@
+"""Running a node: store, genesis, engine and HTTP in one process, and stopping it cleanly."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import lmdb
+import msgspec
+import uvicorn
+from msgspec import Meta
+
+from synnergy.api.app import create_app
+from synnergy.api.node import Node
+from synnergy.chain.application import Application, BadNode
+from synnergy.chain.genesis import BadGenesis, Genesis, decode_genesis_file
+from synnergy.engines.solo import SoloEngine
+from synnergy.gas.schedule import BrokenSchedule
+from synnergy.identity.keys import KeyPair
+from synnergy.state.store import Store, StoreFull, StoreLocked
+
+DATA = "data"
+GENESIS = "genesis.json"
+NODE_KEY = "node_key.json"
+
+#: Requests that are still running get this long, in seconds, once the node is told to stop.
+GRACE_SECONDS = 10
+#: Threads evaluate policies, which need a stack of a known size (POL-12); only address space.
+STACK_BYTES = 16 * 1024 * 1024
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class ServeError(Exception):
+    """The node cannot be started; the message is one sentence for people."""
+
+
+class _NodeKey(msgspec.Struct, frozen=True):
+    """`node_key.json`: the seed of the key that signs headers."""
+
+    seed: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+def serve(home: Path, listen: str, on_ready: Callable[[str], None]) -> None:
+    """Run the node of `home` until SIGTERM or SIGINT, then finish the block at hand and return.
+
+    `listen` is HOST:PORT, with port 0 for any free one; `on_ready` gets the URL once requests are
+    answered. Raises ServeError where the node cannot start. In a thread other than the main one
+    signals are not heard, and only the end of the process ends it.
+    """
+    host, port = parse_listen(listen)
+    threading.stack_size(STACK_BYTES)
+    with ExitStack() as stack:
+        node = stack.enter_context(open_node(home))
+        listener = stack.enter_context(_bind(host, port))
+        config = uvicorn.Config(
+            create_app(node),
+            http="h11",
+            loop="asyncio",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        _Server(config, on_ready).run([listener])
+
+
+@contextmanager
+def open_node(home: Path) -> Generator[Node]:
+    """The running node of a home: its engine makes blocks until the context ends."""
+    genesis = _read_genesis(home / GENESIS)
+    signer = _read_key(home / NODE_KEY, genesis)
+    with _open_store(home / DATA) as store:
+        try:
+            application = Application(store, genesis)
+        except (BadNode, BadGenesis, BrokenSchedule) as error:
+            raise ServeError(f"this node cannot serve {home}: {error}") from error
+        except (StoreFull, lmdb.Error) as error:
+            raise ServeError(str(error)) from error
+        engine = SoloEngine(application, signer)
+        engine.start()
+        try:
+            yield Node(application, engine)
+        finally:
+            engine.stop()
+
+
+def parse_listen(listen: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT, an IPv6 host in brackets. Raises ServeError else."""
+    host, colon, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    valid = port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) < 65_536
+    if not colon or not host or not valid:
+        raise ServeError(f"{listen!r} is not HOST:PORT, as in 127.0.0.1:7070")
+    return host, int(port)
+
+
+def _read_genesis(path: Path) -> Genesis:
+    try:
+        return decode_genesis_file(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ServeError(
+            f"there is no ledger in {path.parent}; `synnergy init` makes one"
+        ) from error
+    except OSError as error:
+        raise ServeError(f"{path} cannot be read: {error.strerror}") from error
+    except BadGenesis as error:
+        raise ServeError(f"{path}: {error}") from error
+
+
+def _read_key(path: Path, genesis: Genesis) -> KeyPair:
+    try:
+        seed = msgspec.json.decode(path.read_bytes(), type=_NodeKey).seed
+    except OSError as error:
+        raise ServeError(f"{path} cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Without the decoder's words, which could quote what is meant to be secret.
+        raise ServeError(f'{path} is not {{"seed": 64 hex digits}}') from None
+    signer = KeyPair.from_seed(bytes.fromhex(seed))
+    if signer.public_key.hex() != genesis.signer:
+        raise ServeError(f"the key in {path} is not the one that the genesis lets sign blocks")
+    return signer
+
+
+@contextmanager
+def _open_store(path: Path) -> Generator[Store]:
+    try:
+        store = Store.open(path)
+    except (StoreLocked, StoreFull, ValueError) as error:
+        raise ServeError(str(error)) from error
+    except (OSError, lmdb.Error) as error:
+        raise ServeError(f"the store {path} cannot be opened: {error}") from error
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        raise ServeError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; another node may be"
+            " running there, --listen chooses another address"
+        ) from error
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which says when it is ready and does not end by the signal it caught."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            self._on_ready(_url(sockets[0]))
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
