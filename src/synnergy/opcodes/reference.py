@@ -1,0 +1,122 @@
+"""Reference pages made from the declarations: the catalogue and the gas table, as Markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from synnergy.gas.schedule import Schedule
+from synnergy.vm import catalogue
+from synnergy.vm.domain import DomainOpcode
+
+_MADE = "<!-- made by `make gen`; change the declarations instead -->"
+
+
+def pages(schedule: Schedule) -> dict[str, str]:
+    """File name under `docs/reference/` → its contents."""
+    return {"gas.md": gas_page(schedule), "opcodes.md": opcode_page(schedule)}
+
+
+def gas_page(schedule: Schedule) -> str:
+    """Every row of the table, by section."""
+    lines = [
+        f"# Gas table {schedule.version}",
+        "",
+        _MADE,
+        "",
+        "One unit stands for about 100 ns of the reference interpreter. What a transaction pays"
+        " is gas used × its gas price. A licence keeps the table under which it was bought.",
+    ]
+    sections = (
+        ("Opcodes", schedule.opcodes),
+        ("Work known only at run time", schedule.units),
+        ("Carrying a transaction", schedule.intrinsic),
+        ("Tensor work, per 1,000 units", schedule.tensor),
+        ("Limits", schedule.limits),
+    )
+    for title, rows in sections:
+        lines += ["", f"## {title}", "", "| name | gas | what for |", "|---|---:|---|"]
+        lines += [f"| `{name}` | {row.gas:,} | {row.description} |" for name, row in rows.items()]
+    return "\n".join(lines) + "\n"
+
+
+def opcode_page(schedule: Schedule) -> str:
+    """The core instructions in a table, and each verb with its argument and result blocks."""
+    lines = [
+        "# Opcodes",
+        "",
+        _MADE,
+        "",
+        "## Core",
+        "",
+        "| code | name | pops → pushes | gas | what it does |",
+        "|---|---|---|---:|---|",
+    ]
+    for opcode in catalogue.core():
+        gas = schedule.opcode_gas(opcode.name)
+        stack = f"{opcode.pops} → {opcode.pushes}"
+        lines.append(
+            f"| `{opcode.code:06x}` | `{opcode.name}` | {stack} | {gas} | {opcode.description} |"
+        )
+    lines += [
+        "",
+        "## Verbs",
+        "",
+        "A verb takes its argument block, canonical msgpack at (offset, length) in linear memory,"
+        " and writes its result block the same way.",
+    ]
+    for opcode in catalogue.domain():
+        lines += ["", *_verb(opcode, schedule)]
+    return "\n".join(lines) + "\n"
+
+
+def _verb(opcode: DomainOpcode, schedule: Schedule) -> list[str]:
+    policy = f"Cedar action `{opcode.action}`" if opcode.action else "m of n regulators"
+    price = f"{schedule.opcode_gas(opcode.name):,}" + (" and its work" if opcode.price else "")
+    only = "; as template only" if opcode.template_only else ""
+    return [
+        f"### `{opcode.name}` `{opcode.code:06x}`",
+        "",
+        opcode.description,
+        "",
+        f"Policy: {policy}{only}. Gas: {price}.",
+        "",
+        *_block("Arguments", opcode.args),
+        "",
+        *_block("Result", opcode.result),
+    ]
+
+
+def _block(title: str, struct: type[msgspec.Struct]) -> list[str]:
+    fields = msgspec.structs.fields(struct)
+    if not fields:
+        return [f"{title}: none."]
+    rows = [f"| `{field.name}` | {_kind(field.type)} |" for field in fields]
+    return [f"| {title.lower()} | type |", "|---|---|", *rows]
+
+
+def _kind(kind: Any) -> str:
+    """A type as its JSON schema names it, with its bounds."""
+    schema = msgspec.json.schema(kind)
+    return _words(schema, schema.get("$defs", {}))
+
+
+def _words(schema: dict[str, Any], defined: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[-1]
+        inner = defined[name].get("properties", {})
+        return f"{name} {{{', '.join(inner)}}}"
+    if "anyOf" in schema:
+        return " or ".join(_words(option, defined) for option in schema["anyOf"])
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_words(schema.get('items', {}), defined)}"
+    kind = str(schema.get("type", "any"))
+    if kind == "null":
+        return "nothing"
+    if schema.get("contentEncoding") == "base64":
+        kind = "bytes"
+    described = schema.get("description")
+    return f"{kind} ({described})" if described else kind
