@@ -89,8 +89,8 @@ def test_records() -> None:
     rows.remove(journal, "never there")
     assert rows.load(journal, "a") is None
     assert journal.get(rows.raw_key("")) == encode(Row(4))  # STATE-22
-    assert rows.raw_key("a\x00") == b"ro\x02a\x00\xff\x00"
-    assert rows.raw_key(("a", 258)) == b"ro\x02a\x00\x03\x00\x00\x00\x00\x00\x00\x01\x02"
+    assert rows.raw_key("a\x00") == b"ro\x02a\x00\xff\x00\x01"
+    assert rows.raw_key(("a", 258)) == b"ro\x02a\x00\x01\x03\x00\x00\x00\x00\x00\x00\x01\x02"
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,23 @@ def test_keys_that_are_refused(key: object) -> None:
 
 
 def test_long_keys_are_refused() -> None:  # STATE-21
-    longest = b"k" * (MAX_KEY_BYTES - 4)
+    longest = b"k" * (MAX_KEY_BYTES - 5)
     assert len(rows.raw_key(longest)) == MAX_KEY_BYTES
     with pytest.raises(ValueError, match="501 bytes of 500"):
         rows.raw_key(longest + b"k")
 
 
 @pytest.mark.parametrize(
-    "raw", [b"\x04", b"\x01ab", b"\x03\x00", b"\x02a\x00\xff", b"\x02\xff\x00"]
+    "raw",
+    [
+        b"\x04",
+        b"\x01ab",
+        b"\x03\x00",
+        b"\x02a\x00",
+        b"\x02a\x00\x02",
+        b"\x02a\x00\xff",
+        b"\x02\xff\x00\x01",
+    ],
 )
 def test_damaged_keys_raise(raw: bytes) -> None:
     with pytest.raises(ValueError):

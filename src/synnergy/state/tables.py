@@ -19,14 +19,14 @@ Key = Part | tuple[Part, ...]
 
 PREFIX_BYTES: Final = 2
 _BYTES, _TEXT, _INTEGER = 1, 2, 3
-_END, _ESCAPED = b"\x00", b"\x00\xff"
+_ZERO, _ESCAPED, _END = b"\x00", b"\x00\xff", b"\x00\x01"
 
 
 def encode_parts(parts: tuple[Part, ...]) -> bytes:
     """Bytes that sort as the tuple does, component by component (STATE-20).
 
     A tag, then: 8 bytes big-endian for an integer; for strings (UTF-8) and bytes the bytes with
-    00 written as 00 FF, ended by 00. No tag is FF, so the end is never mistaken for an escape.
+    00 written as 00 FF, ended by 00 01.
     """
     encoded = bytearray()
     for part in parts:
@@ -37,10 +37,10 @@ def encode_parts(parts: tuple[Part, ...]) -> bytes:
             encoded += part.to_bytes(8, "big")
         elif isinstance(part, str):
             encoded.append(_TEXT)
-            encoded += part.encode().replace(_END, _ESCAPED) + _END
+            encoded += part.encode().replace(_ZERO, _ESCAPED) + _END
         elif isinstance(part, bytes):
             encoded.append(_BYTES)
-            encoded += part.replace(_END, _ESCAPED) + _END
+            encoded += part.replace(_ZERO, _ESCAPED) + _END
         else:
             raise ValueError(f"a key holds strings, bytes and integers, not {type(part).__name__}")
     return bytes(encoded)
@@ -59,12 +59,14 @@ def decode_parts(encoded: bytes) -> tuple[Part, ...]:
             continue
         if tag not in (_BYTES, _TEXT):
             raise ValueError(f"unknown tag {tag} in a stored key")
-        end = encoded.index(_END, position)
+        end = encoded.index(_ZERO, position)
         while encoded[end : end + 2] == _ESCAPED:
-            end = encoded.index(_END, end + 2)
-        content = encoded[position:end].replace(_ESCAPED, _END)
+            end = encoded.index(_ZERO, end + 2)
+        if encoded[end : end + 2] != _END:
+            raise ValueError("a stored key has a 00 that neither is escaped nor ends anything")
+        content = encoded[position:end].replace(_ESCAPED, _ZERO)
         parts.append(content.decode() if tag == _TEXT else content)
-        position = end + 1
+        position = end + 2
     if position != len(encoded):
         raise ValueError("a stored key ends inside an integer")
     return tuple(parts)
@@ -117,7 +119,7 @@ class Table(Generic[V]):
         single value, or a tuple.
         """
         start = self.prefix + encode_parts(key_prefix)
-        # Every component begins with a tag below FF, so this is past all continuations.
+        # A further component begins with a tag below FF, so this is past all of them.
         stop = start + b"\xff"
         if after is not None:
             start = max(start, self.raw_key(after) + b"\x00")
