@@ -68,7 +68,7 @@ def _scalar(value: Value | None, dtype: str, label: str) -> Array | None:
 
 
 def _planned(node: Node, inputs: Sequence[Value | None], scope: Scope) -> _Planned:
-    arguments.arity(node, inputs, 0, None, max(len(node.outputs), 1))
+    arguments.arity(node, inputs, 0, len(inputs), max(len(node.outputs), 1))
     trip = _scalar(arguments.optional(inputs, 0), "int64", "M")
     condition = _scalar(arguments.optional(inputs, 1), "bool", "cond")
     states = [arguments.required(inputs, position) for position in range(2, len(inputs))]
