@@ -20,8 +20,10 @@ OPERATORS = {
     **{
         f"I64_{name}": 0x79 + position
         for position, name in enumerate(
-            ("CLZ", "CTZ", "POPCNT", "ADD", "SUB", "MUL", "DIV_S", "DIV_U", "REM_S", "REM_U")
-            + ("AND", "OR", "XOR", "SHL", "SHR_S", "SHR_U", "ROTL", "ROTR")
+            (
+                *("CLZ", "CTZ", "POPCNT", "ADD", "SUB", "MUL", "DIV_S", "DIV_U", "REM_S"),
+                *("REM_U", "AND", "OR", "XOR", "SHL", "SHR_S", "SHR_U", "ROTL", "ROTR"),
+            )
         )
     },
     "I64_EXTEND8_S": 0xC2,
