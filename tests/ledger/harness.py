@@ -23,7 +23,14 @@ from synnergy.tensor.encoding import encode_tensors
 from synnergy.tensor.types import TensorType
 from synnergy.vm.templates import template
 from synnergy.wire.codec import Struct, decode, encode
-from synnergy.wire.transaction import Attachment, Body, BodySignature, Envelope, signing_bytes
+from synnergy.wire.transaction import (
+    Attachment,
+    AttachmentReference,
+    Body,
+    BodySignature,
+    Envelope,
+    signing_bytes,
+)
 
 SUPPLY = 9 * 10**15
 START = 1_700_000_000_000
@@ -107,6 +114,7 @@ class Ledger:
         *,
         code: bytes | None = None,
         signer: KeyPair | None = None,
+        listed: tuple[AttachmentReference, ...] | None = None,
         **header: object,
     ) -> bytes:
         """A signed envelope; `header` overrides fields of the body."""
@@ -120,7 +128,11 @@ class Ledger:
             "expiry_height": self.application.height + 100,
             "code": template(verb) if code is None else code,
             "data": arguments if isinstance(arguments, bytes) else encode(arguments),
-            "attachments": tuple(attachment.reference for attachment in attachments),
+            "attachments": (
+                tuple(attachment.reference for attachment in attachments)
+                if listed is None
+                else listed
+            ),
         }
         body = Body(**(fields | header))  # type: ignore[arg-type]
         pair = signer or sender

@@ -107,7 +107,8 @@ def test_outputs_are_those_of_onnx_runtime(called) -> None:
     assert not isinstance(outputs, Rejected)
     found = {name: array for name, _, array in outputs}
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    expected = dict(zip([o.name for o in session.get_outputs()], session.run(None, {"X": rows})))
+    names = [output.name for output in session.get_outputs()]
+    expected = dict(zip(names, session.run(None, {"X": rows}), strict=True))
     assert set(found) == set(expected)
     for name, array in expected.items():
         np.testing.assert_allclose(found[name], array, rtol=0, atol=1e-5 * np.abs(array).max())
@@ -206,7 +207,7 @@ def test_an_expired_licence_is_refunded_by_the_block_after_its_deadline(
 def test_revocation_refunds_open_licences_and_stops_calls(
     ledger: Ledger, logistic: tuple[bytes, np.ndarray]
 ) -> None:
-    content, rows = logistic
+    content, _ = logistic
     model, licence = bought(ledger, content)
     before = ledger.balance(CONSUMER.address)
     ledger.ok(REGULATOR, "MODEL_REVOKE", models.Revoke(model, "found biased"))

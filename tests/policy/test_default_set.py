@@ -181,6 +181,16 @@ CASES: dict[str, tuple[Request, bool, tuple[str, ...]]] = {
         False,
         ("approval-missing", "model-revoked", "second-approval-missing"),
     ),
+    "a frozen publisher's model is not invoked": (
+        request(CONSUMER, "invoke", model(publisher=FROZEN)),
+        False,
+        ("publisher-frozen",),
+    ),
+    "anybody registered reads statistics": (
+        request(wallet(), "analyse", model()),
+        True,
+        ("registered-wallets-read-statistics",),
+    ),
     # POL-24
     "high risk with one of two approvals": (
         request(CONSUMER, "invoke", model(approvals=1)),
@@ -275,7 +285,7 @@ def test_every_action_of_the_schema_is_in_the_table() -> None:  # POL-16
     actions = {line.split()[1] for line in SCHEMA.splitlines() if line.startswith("action ")}
     asked = {question.action for question, _, _ in CASES.values()}
     permitted = {question.action for question, allowed, _ in CASES.values() if allowed}
-    assert len(actions) == 13
+    assert len(actions) == 14
     assert actions <= asked
     assert actions == permitted
 

@@ -21,7 +21,12 @@ Signature = Annotated[bytes, Meta(min_length=64, max_length=64, description="Ed2
 #: A wallet or contract: bech32 of 20 bytes with the prefix `syn`, lower case (ID-2).
 Address = Annotated[
     str,
-    Meta(min_length=42, max_length=42, pattern=r"^syn1[023456789acdefghjklmnpqrstuvwxyz]{38}$"),
+    Meta(
+        min_length=42,
+        max_length=42,
+        pattern=r"^syn1[023456789acdefghjklmnpqrstuvwxyz]{38}$",
+        description="address",
+    ),
 ]
 #: ISO 3166-1 alpha-2.
 Jurisdiction = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
