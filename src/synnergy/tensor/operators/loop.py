@@ -1,9 +1,9 @@
 """Loop, where the number of iterations is known before it runs.
 
-SHAPE-84: planned in one of two ways. Steady: the trip count is known, the body's condition is
-always true, the states keep their types; the cost is the body's times the count. Unrolled: up to
-`UNROLLED` iterations are planned one after another with what is known of each, so that counters
-decide conditions and shapes. Anything else is refused.
+SHAPE-84: planned in one of two ways. Unrolled: up to `UNROLLED` iterations are planned one after
+another with what is known of each, so that counters decide conditions and shapes. Steady: a known
+trip count above that, a condition that the body keeps true, states that keep their types; the
+cost is the body's times the count. Anything else is refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from synnergy.tensor.types import (
     Node,
     Refuse,
     TensorType,
-    Unsupported,
     Value,
     ValueType,
     Work,
@@ -76,7 +75,7 @@ def _planned(node: Node, inputs: Sequence[Value | None], scope: Scope) -> _Plann
     limit = None if trip is None else max(int(trip), 0)
     if condition is not None and not condition:
         limit = 0
-    if limit is not None and limit > 0:
+    if limit is not None and limit > UNROLLED:
         steady = _steady(body, states, limit, scope)
         if steady is not None:
             return steady
@@ -87,10 +86,7 @@ def _steady(body: Graph, states: list[Value], count: int, scope: Scope) -> _Plan
     """All iterations alike, or None where they aren't."""
     true = Value(_CONDITION, np.array(True))
     given = [Value(_COUNTER), true, *(Value(state.type) for state in states)]
-    try:
-        results, work = scope.infer_graph(body, given)
-    except (Refuse, Unsupported):
-        return None
+    results, work = scope.infer_graph(body, given)
     kept = [result.type for result in results[1 : len(states) + 1]]
     going = results[0].const
     if going is None or not going.all() or kept != [state.type for state in states]:
