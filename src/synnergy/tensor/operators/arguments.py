@@ -230,7 +230,7 @@ def known_integer(value: Value, label: str) -> int:
 
 
 def axis_of(axis: int, rank: int, label: str = "axis") -> int:
-    """`axis` counted from the front; negative ones count from the back."""
+    """`axis` counted from the front; negative ones count from the back. SHAPE-5"""
     if not -rank <= axis < rank:
         raise Refuse(f"{label} {axis} is outside a tensor of rank {rank}")
     return axis % rank
@@ -272,7 +272,7 @@ def broadcast(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
 
 
 def checked_indices(indices: Array, size: int, label: str = "index") -> Array:
-    """int64 indices counted from the front; raises BadInput where one is outside -size..size-1."""
+    """int64 indices counted from the front; raises BadInput where one is outside. SHAPE-31"""
     wide = indices.astype(np.int64)
     outside = (wide < -size) | (wide >= size)
     if outside.any():
@@ -295,7 +295,7 @@ def move_work(
 
 
 def inside(part: Sequence[int], whole: Sequence[int], axis: int) -> None:
-    """Refuse indices that reach beyond the data in another axis than the one they index."""
+    """Refuse indices that reach beyond the data in another axis than their own. SHAPE-32"""
     if len(part) != len(whole) or any(
         ours > theirs
         for position, (ours, theirs) in enumerate(zip(part, whole, strict=True))

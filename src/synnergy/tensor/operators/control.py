@@ -172,7 +172,7 @@ def _scan(node: Node, shapes: Sequence[Sequence[int]]) -> _Scan:
 def _scan_pass(
     node: Node, inputs: Sequence[Value | None], scope: Scope
 ) -> tuple[_Scan, list[TensorType], Work]:
-    """The scan, the types that one pass over its body gives, and that pass's work."""
+    """The scan, the types that one pass over its body gives, and that pass's work. SHAPE-82"""
     values = [arguments.required(inputs, position) for position in range(len(inputs))]
     scan = _scan(node, [value.shape for value in values])
     given = [Value(value.type) for value in values[: scan.states]]

@@ -126,6 +126,7 @@ def _gather_elements_run(node: Node, inputs: Sequence[Array | None], scope: Scop
 
 
 def _gather_nd_shape(node: Node, data: Sequence[int], indices: Sequence[int]) -> list[int]:
+    """The last axis of the indices holds coordinates. SHAPE-33"""
     batch = arguments.integer(node, "batch_dims", 0) if node.opset >= 12 else 0
     if not data or not indices:
         raise Refuse("GatherND needs tensors of rank 1 at least")
@@ -188,7 +189,7 @@ def _reverse_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> li
     steps = data.shape[time]
     if ((lengths < 0) | (lengths > steps)).any():
         raise BadInput(f"a sequence length is outside 0..{steps}")
-    line = _line(steps)[:, None]
+    line = _line(steps)[:, None]  # SHAPE-36
     places: Array = np.where(line < lengths, lengths - 1 - line, line)
     places = places if time == 0 else places.T
     return [np.take_along_axis(data, places.reshape(places.shape + (1,) * (data.ndim - 2)), time)]

@@ -1,4 +1,4 @@
-"""Pad: constant, reflect, edge and wrap, and the cropping that negative amounts mean."""
+"""Pad: constant, reflect, edge and wrap; negative amounts crop first. SHAPE-37"""
 
 from __future__ import annotations
 

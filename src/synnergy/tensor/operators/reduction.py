@@ -66,7 +66,7 @@ def _log_sum_exp(x: Array, axes: Axes, keep: bool) -> Array:
 def _largest(x: Array, axes: Axes, keep: bool) -> Array:
     if _count(x.shape, axes) == 0:
         return np.full(_reduced(x.shape, axes, keep), _lowest(x.dtype), x.dtype)
-    return numerics.reduce_maximum(x, axes, keep)
+    return numerics.reduce_maximum(x, axes, keep)  # SHAPE-55
 
 
 def _smallest(x: Array, axes: Axes, keep: bool) -> Array:

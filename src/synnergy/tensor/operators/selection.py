@@ -109,7 +109,7 @@ def _line(size: int) -> Array:
 
 
 def _trilu_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
-    """Elements outside the triangle become +0, whatever they were."""
+    """Elements outside the triangle become +0, whatever they were. SHAPE-65"""
     data, offset = arguments.present(inputs, 0), arguments.given(inputs, 1)
     rows, columns = data.shape[-2:]
     diagonal = 0 if offset is None else int(offset.reshape(-1)[0])
@@ -150,7 +150,7 @@ def _compress_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> l
 
 
 def _nonzero(data: Array) -> Array:
-    """Coordinates of elements that aren't zero or empty, a row for each axis. NaN isn't zero."""
+    """Coordinates of elements that aren't zero or empty, a row for each axis. SHAPE-63"""
     mask = data != "" if data.dtype.kind == "O" else data != 0
     if data.ndim == 0:
         return np.zeros((0, int(mask)), np.int64)
