@@ -1,4 +1,4 @@
-"""Running a node: store, genesis, engine and HTTP in one process, and stopping it cleanly."""
+"""Running a node: store, genesis, engine and HTTP in one process, stopped cleanly (API-10)."""
 
 from __future__ import annotations
 
