@@ -34,9 +34,8 @@ def cast(x: Array, to: str) -> Array:
     (NaN and what does not fit become -2^63), to uint64 (as int64, but 2^63 up to 2^64 is kept),
     to uint32 by int64 and its low bits, to int32 (NaN and misfits become -2^31), to 8 and 16 bits
     by int32 and its low bits. Integers to narrower integers keep the low bits. To bool: not equal
-    to zero (NaN is true). Numbers become strings with 8 (float32, float16) or 17 (float64)
-    significant digits, integers in decimal; bools become 1 and 0. Strings become numbers as
-    decimal text; BadInput where a string is not one.
+    to zero (NaN is true). Floats become strings with 8 significant digits, integers in decimal,
+    bools 1 and 0. Strings become numbers as decimal text; BadInput where a string is not one.
     """
     target = DTYPES[to]
     if x.dtype == target:
@@ -75,17 +74,16 @@ def _to_strings(x: Array) -> Array:
     if x.dtype.kind != "f":
         result.reshape(-1)[:] = [str(int(value)) for value in x.reshape(-1).tolist()]
         return result
-    digits = ".17g" if x.dtype == np.float64 else ".8g"
-    result.reshape(-1)[:] = [_number_text(value, digits) for value in x.reshape(-1).tolist()]
+    result.reshape(-1)[:] = [_number_text(value) for value in x.reshape(-1).tolist()]
     return result
 
 
-def _number_text(value: float, digits: str) -> str:
+def _number_text(value: float) -> str:
     if value != value:
         return "NaN"
     if value in (float("inf"), float("-inf")):
         return "INF" if value > 0 else "-INF"
-    return format(value, digits)
+    return format(value, ".8g")
 
 
 def _from_strings(x: Array, to: str) -> Array:
