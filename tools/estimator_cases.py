@@ -102,9 +102,7 @@ def _classifiers() -> None:
         "classes",
         lambda: ensemble.VotingClassifier(members, voting="soft"),
     )
-    _add(
-        kind, "VotingClassifier (hard)", "classes", lambda: ensemble.VotingClassifier(members)
-    )
+    _add(kind, "VotingClassifier (hard)", "classes", lambda: ensemble.VotingClassifier(members))
     _add(kind, "StackingClassifier", "classes", lambda: ensemble.StackingClassifier(members))
     _add(
         kind,
@@ -156,9 +154,19 @@ def _classifier_variants() -> None:
             data,
             lambda: neural.MLPClassifier((8,), max_iter=200, random_state=0),
         )
-        _add(kind, f"SGDClassifier, log loss, {data}", data, lambda: linear.SGDClassifier(loss="log_loss"))
+        _add(
+            kind,
+            f"SGDClassifier, log loss, {data}",
+            data,
+            lambda: linear.SGDClassifier(loss="log_loss"),
+        )
         _add(kind, f"LinearSVC, {data}", data, svm.LinearSVC)
-        _add(kind, f"AdaBoostClassifier, {data}", data, lambda: ensemble.AdaBoostClassifier(n_estimators=6))
+        _add(
+            kind,
+            f"AdaBoostClassifier, {data}",
+            data,
+            lambda: ensemble.AdaBoostClassifier(n_estimators=6),
+        )
     for name in ("linear", "poly", "rbf", "sigmoid"):
         for data in ("binary", "classes"):
             _add(
@@ -238,7 +246,9 @@ def _classifier_variants() -> None:
             kind,
             f"CalibratedClassifierCV, {method}, LinearSVC",
             "binary",
-            lambda method=method: calibration.CalibratedClassifierCV(svm.LinearSVC(), method=method),
+            lambda method=method: calibration.CalibratedClassifierCV(
+                svm.LinearSVC(), method=method
+            ),
         )
     _add(
         kind,
@@ -258,7 +268,13 @@ def _classifier_variants() -> None:
                     made,
                     zipmap=zipmap,
                 )
-    _add(kind, "LogisticRegression, raw scores", "classes", linear.LogisticRegression, raw_scores=True)
+    _add(
+        kind,
+        "LogisticRegression, raw scores",
+        "classes",
+        linear.LogisticRegression,
+        raw_scores=True,
+    )
     _add(
         kind,
         "RandomForestClassifier, decision path",
@@ -467,9 +483,7 @@ def _transformers() -> None:
         kind,
         "OrdinalEncoder, unknown value",
         "words",
-        lambda: preprocessing.OrdinalEncoder(
-            handle_unknown="use_encoded_value", unknown_value=-1
-        ),
+        lambda: preprocessing.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
     )
     _add(kind, "TargetEncoder, words", "words", lambda: preprocessing.TargetEncoder(cv=3))
     _add(kind, "SimpleImputer, missing values", "missing", impute.SimpleImputer)
@@ -496,15 +510,25 @@ def _transformers() -> None:
             lambda encode=encode: preprocessing.KBinsDiscretizer(4, encode=encode),
         )
     for norm in ("l1", "max"):
-        _add(kind, f"Normalizer, {norm}", "classes", lambda norm=norm: preprocessing.Normalizer(norm))
+        _add(
+            kind,
+            f"Normalizer, {norm}",
+            "classes",
+            lambda norm=norm: preprocessing.Normalizer(norm),
+        )
     for kernel in ("rbf", "poly", "sigmoid", "cosine"):
         _add(
             kind,
             f"KernelPCA, {kernel}",
             "classes",
-            lambda kernel=kernel: decomposition.KernelPCA(2, kernel=kernel),
+            lambda kernel=kernel: decomposition.KernelPCA(2, kernel=kernel, gamma=0.02),
         )
-    _add(kind, "PowerTransformer, box-cox", "positive_regression", lambda: preprocessing.PowerTransformer("box-cox"))
+    _add(
+        kind,
+        "PowerTransformer, box-cox",
+        "positive",
+        lambda: preprocessing.PowerTransformer("box-cox"),
+    )
     _add(kind, "PCA, whitened", "classes", lambda: decomposition.PCA(2, whiten=True))
     _add(kind, "FunctionTransformer", "classes", preprocessing.FunctionTransformer)
     _add(
@@ -513,8 +537,12 @@ def _transformers() -> None:
         "classes",
         lambda: pipeline.make_union(preprocessing.StandardScaler(), decomposition.PCA(2)),
     )
-    _add(kind, "LinearDiscriminantAnalysis as transformer", "classes", lambda: pipeline.make_pipeline(
-        decomposition.PCA(3), preprocessing.StandardScaler()))
+    _add(
+        kind,
+        "LinearDiscriminantAnalysis as transformer",
+        "classes",
+        lambda: pipeline.make_pipeline(decomposition.PCA(3), preprocessing.StandardScaler()),
+    )
     _add(kind, "TfidfTransformer", "counts", text.TfidfTransformer)
     _add(
         kind,
@@ -527,7 +555,9 @@ def _transformers() -> None:
 def _clusterers() -> None:
     kind = "clusterer"
     _each(kind, "classes", cluster.KMeans, cluster.MiniBatchKMeans, n_clusters=3, random_state=0)
-    _each(kind, "classes", mixture.GaussianMixture, mixture.BayesianGaussianMixture, n_components=3)
+    _each(
+        kind, "classes", mixture.GaussianMixture, mixture.BayesianGaussianMixture, n_components=3
+    )
     for covariance in ("tied", "diag", "spherical"):
         _add(
             kind,
@@ -539,7 +569,12 @@ def _clusterers() -> None:
         )
     _each(kind, "classes", cluster.Birch, n_clusters=3)
     kind = "outlier detector"
-    _add(kind, "IsolationForest", "classes", lambda: ensemble.IsolationForest(8, random_state=0))
+    _add(
+        kind,
+        "IsolationForest",
+        "classes",
+        lambda: ensemble.IsolationForest(n_estimators=8, random_state=0),
+    )
     _each(kind, "classes", svm.OneClassSVM)
     _each(kind, "classes", linear.SGDOneClassSVM, random_state=0)
     _each(kind, "classes", neighbors.LocalOutlierFactor, novelty=True)
@@ -601,7 +636,10 @@ def _pipelines() -> None:
     for name, final in (
         ("LogisticRegression", lambda: linear.LogisticRegression(max_iter=2000)),
         ("RandomForestClassifier", lambda: ensemble.RandomForestClassifier(8, random_state=0)),
-        ("HistGradientBoostingClassifier", lambda: ensemble.HistGradientBoostingClassifier(max_iter=5)),
+        (
+            "HistGradientBoostingClassifier",
+            lambda: ensemble.HistGradientBoostingClassifier(max_iter=5),
+        ),
         ("SVC", svm.SVC),
         ("Ridge", linear.Ridge),
     ):
@@ -639,7 +677,10 @@ def _pipelines() -> None:
 
 def _texts() -> None:
     kind = "text"
-    for name, made in (("CountVectorizer", text.CountVectorizer), ("TfidfVectorizer", text.TfidfVectorizer)):
+    for name, made in (
+        ("CountVectorizer", text.CountVectorizer),
+        ("TfidfVectorizer", text.TfidfVectorizer),
+    ):
         for label, arguments in (
             ("", {}),
             (", bigrams", {"ngram_range": (1, 2)}),
@@ -689,9 +730,19 @@ def _boosting_libraries() -> None:
 
     small = {"n_estimators": 8, "verbosity": -1, "min_child_samples": 5}
     for data in ("binary", "classes", "named_classes", "missing"):
-        add(f"lightgbm.LGBMClassifier, {data}", data, lambda: lightgbm.LGBMClassifier(**small), "lightgbm")
+        add(
+            f"lightgbm.LGBMClassifier, {data}",
+            data,
+            lambda: lightgbm.LGBMClassifier(**small),
+            "lightgbm",
+        )
     for data in ("regression", "missing_regression"):
-        add(f"lightgbm.LGBMRegressor, {data}", data, lambda: lightgbm.LGBMRegressor(**small), "lightgbm")
+        add(
+            f"lightgbm.LGBMRegressor, {data}",
+            data,
+            lambda: lightgbm.LGBMRegressor(**small),
+            "lightgbm",
+        )
     add(
         "lightgbm.LGBMRegressor, random forest",
         "regression",
@@ -708,7 +759,12 @@ def _boosting_libraries() -> None:
     )
     tiny = {"n_estimators": 6, "max_depth": 4}
     for data in ("binary", "classes", "missing"):
-        add(f"xgboost.XGBClassifier, {data}", data, lambda: xgboost.XGBClassifier(**tiny), "xgboost")
+        add(
+            f"xgboost.XGBClassifier, {data}",
+            data,
+            lambda: xgboost.XGBClassifier(**tiny),
+            "xgboost",
+        )
     for data in ("regression", "missing_regression"):
         add(f"xgboost.XGBRegressor, {data}", data, lambda: xgboost.XGBRegressor(**tiny), "xgboost")
     add("xgboost.XGBRFClassifier", "binary", lambda: xgboost.XGBRFClassifier(**tiny), "xgboost")

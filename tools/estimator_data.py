@@ -70,6 +70,11 @@ def positive_regression() -> Data:
     return _split(bunch.data[:240] * 10 + 1, bunch.target[:240] / 100)
 
 
+def positive() -> Data:
+    x, y = _iris()
+    return _split(x + 0.5, y)
+
+
 def targets() -> Data:
     bunch = datasets.load_diabetes()
     x, y = bunch.data[:240], bunch.target[:240]

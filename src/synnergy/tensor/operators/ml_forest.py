@@ -24,11 +24,16 @@ _POSITIONS = 1 << 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
-    """Leaf weights sorted by node: node n adds values[start[n]:start[n + 1]] to their targets."""
+    """Leaf weights sorted by node: node n adds values[start[n]:start[n + 1]] to their targets.
+
+    `turn` counts the earlier weights of the same node for the same target; `turns` bounds it.
+    """
 
     start: Array
     target: Array
     value: Array
+    turn: Array
+    turns: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,10 +151,13 @@ def sorted_weights(node: Array, target: Array, value: Array, count: int, targets
         raise Refuse(f"a weight is for a target outside the {targets}")
     order = np.argsort(node, kind="stable")
     node, target, value = node[order], target[order], value[order]
-    keys = np.sort(node * targets + target)
-    if (keys[1:] == keys[:-1]).any():
-        raise Refuse("a leaf has two weights for one target")
-    return Weights(np.searchsorted(node, np.arange(count + 1)), target, value)
+    keys = node * targets + target
+    by_key = np.argsort(keys, kind="stable")
+    first = np.searchsorted(keys[by_key], keys[by_key])
+    turn = np.zeros(len(keys), np.int64)
+    turn[by_key] = np.arange(len(keys)) - first
+    turns = int(turn.max()) + 1 if turn.size else 0
+    return Weights(np.searchsorted(node, np.arange(count + 1)), target, value, turn, turns)
 
 
 @quiet
@@ -196,7 +204,10 @@ def leaves(forest: Forest, x: Array) -> Array:
 
 @quiet
 def _only(forest: Forest, reached: Array, how: str) -> Array:
-    """Rows × 1: the only target's weights taken tree after tree; a leaf without one gives +0."""
+    """Rows × 1: the only target's weights taken tree after tree.
+
+    A leaf without a weight gives +0, one with several its first.
+    """
     weights = forest.weights
     nodes = reached.reshape(-1)
     has = weights.start[nodes + 1] > weights.start[nodes]
@@ -230,12 +241,15 @@ def aggregate(forest: Forest, reached: Array, targets: int, how: str) -> tuple[A
         lengths = weights.start[nodes + 1] - weights.start[nodes]
         entries = _ranges(weights.start[nodes], lengths)
         row: Array = np.repeat(every, lengths)
-        place = (row, weights.target[entries])
-        value, so_far = weights.value[entries], score[place]
-        if how == "SUM":
-            score[place] = so_far + value
-        else:
-            better = value < so_far if how == "MIN" else value > so_far
-            score[place] = np.where(better | ~seen[place], value, so_far)
-        seen[place] = True
+        # Within a turn no row meets a target twice, so that indexed assignment is exact.
+        for turn in range(weights.turns):
+            now = weights.turn[entries] == turn
+            place = (row[now], weights.target[entries[now]])
+            value, so_far = weights.value[entries[now]], score[place]
+            if how == "SUM":
+                score[place] = so_far + value
+            else:
+                better = value < so_far if how == "MIN" else value > so_far
+                score[place] = np.where(better | ~seen[place], value, so_far)
+            seen[place] = True
     return score, seen
