@@ -33,7 +33,7 @@ GOOD = {"action": "note", "args": Note, "result": Noted, "resource": resource}
 def test_codes_and_names_never_change() -> None:  # VM-1, VM-3
     recorded = json.loads((VECTORS / "opcodes.json").read_text())
     present = [
-        [f"{opcode.code:06x}", opcode.name, opcode.immediate.value[0], opcode.pops, opcode.pushes]
+        [f"{opcode.code:06x}", opcode.name, opcode.immediate.label, opcode.pops, opcode.pushes]
         for opcode in catalogue.core()
     ]
     assert present == recorded
@@ -147,7 +147,7 @@ def test_a_code_or_name_is_given_once(ledger_note: str) -> None:
 
 
 def test_immediate_widths() -> None:  # VM-3
-    assert {kind.value[0]: kind.width for kind in Immediate} == {
+    assert {kind.label: kind.width for kind in Immediate} == {
         "none": 0,
         "integer": 8,
         "local": 4,

@@ -88,6 +88,18 @@ REFUSED: dict[str, tuple[Program, str, str, int]] = {
         "else_without_if",
         4,
     ),
+    "operands missing in an else, after a part that left": (
+        raw(const(1), core("IF", 0), core("RETURN"), core("ELSE"), core("DROP"), END, END),
+        "VM-6",
+        "stack_underflow",
+        21,
+    ),
+    "operands missing after a construct that left": (
+        raw(core("BLOCK", 0), core("RETURN"), END, core("DROP"), END),
+        "VM-6",
+        "stack_underflow",
+        10,
+    ),
     "two elses": (
         raw(const(1), core("IF", 0), core("ELSE"), core("ELSE"), END, END),
         "VM-7",

@@ -140,17 +140,17 @@ class BlockBuilder:
         """The blocks with every label resolved."""
         return tuple(
             BasicBlock(
-                gas=draft.gas,
-                body=tuple(draft.body),
-                exit=draft.exit,
-                next=-1 if draft.next is None else draft.next.index,
-                taken=draft.taken.index if isinstance(draft.taken, Label) else draft.taken,
-                slot=draft.slot,
-                source=draft.source,
-                target=draft.target,
-                start=draft.start,
-                offsets=tuple(draft.offsets),
-                end=draft.end,
+                draft.gas,
+                tuple(draft.body),
+                draft.exit,
+                -1 if draft.next is None else draft.next.index,
+                draft.taken.index if isinstance(draft.taken, Label) else draft.taken,
+                draft.slot,
+                draft.source,
+                draft.target,
+                draft.start,
+                tuple(draft.offsets),
+                draft.end,
             )
             for draft in self._drafts
         )

@@ -19,9 +19,9 @@ class Immediate(Enum):
     OFFSET = ("offset", 4)
     ARITY = ("arity", 1)
 
-    @property
-    def width(self) -> int:
-        return self.value[1]
+    def __init__(self, label: str, width: int) -> None:
+        self.label = label
+        self.width = width
 
 
 @dataclass(frozen=True, slots=True)
