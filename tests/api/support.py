@@ -165,6 +165,7 @@ __all__ = [
     "build_ledger",
     "decoded",
     "fill",
+    "genesis",
     "model_bytes",
     "sha256",
 ]
