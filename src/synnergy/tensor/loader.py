@@ -84,8 +84,10 @@ class _Reading:
         except UnicodeDecodeError:
             self.refuse(node, operator, "it holds text that isn't UTF-8")
 
-    def name(self, text: str) -> str:
-        """A value's, node's or operator's name, not absurdly long."""
+    def name(self, text: str | bytes) -> str:
+        """A value's, node's or operator's name, not absurdly long; bytes are broken UTF-8."""
+        if isinstance(text, bytes):
+            raise Refuse("it holds text that isn't UTF-8")
         if len(text.encode("utf-8", "surrogatepass")) > self.limits.name_bytes:
             raise Refuse(f"a name is longer than {self.limits.name_bytes} bytes")
         return text

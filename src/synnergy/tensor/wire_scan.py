@@ -43,6 +43,8 @@ _MODEL = _tables()
 
 def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
     """(value, next position); the position is past `end` where it is malformed."""
+    if position < end and data[position] < 128:
+        return data[position], position + 1
     value = 0
     for shift in range(0, 70, 7):
         if position >= end:
@@ -64,10 +66,11 @@ def scan(data: bytes, most: int) -> str | None:
         if position == end:
             end, table = outer.pop()
             continue
-        matched = _SCALARS.match(data, position, end)
-        position = matched.end() if matched else position
-        if position == end:
-            continue
+        if data[position] & 7 != 2:
+            matched = _SCALARS.match(data, position, end)
+            position = matched.end() if matched else position
+            if position == end:
+                continue
         tag, position = _varint(data, position, end)
         kind = tag & 7
         if kind == 2:

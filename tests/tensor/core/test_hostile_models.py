@@ -1,0 +1,479 @@
+"""TENSOR-30 to TENSOR-33: what a model file must not do; no bytes can break the loader."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from synnergy.tensor import Limits, Unsupported, load
+from synnergy.tensor.loader import parse
+from synnergy.tensor.wire_scan import scan
+from tests.tensor.core.building import model, random_bytes, value_info
+
+Edit = Callable[[onnx.ModelProto], None]
+
+
+def plain(opset: int = 17) -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"], name="product"),
+        helper.make_node("Relu", ["h"], ["y"], name="positive"),
+    ]
+    weights = {"w": np.ones((3, 2), np.float32)}
+    return model(nodes, {"x": (np.float32, ["N", 3])}, ["y"], weights, opset)
+
+
+def reasons(proto: onnx.ModelProto | bytes, limits: Limits | None = None) -> str:
+    data = proto if isinstance(proto, bytes) else proto.SerializeToString()
+    with pytest.raises(Unsupported) as caught:
+        load(data, limits or Limits())
+    assert caught.value.problems
+    return str(caught.value)
+
+
+def edited(edit: Edit) -> onnx.ModelProto:
+    proto = plain()
+    edit(proto)
+    return proto
+
+
+def external(proto: onnx.ModelProto) -> None:
+    weight = proto.graph.initializer[0]
+    weight.data_location = TensorProto.EXTERNAL
+    entry = weight.external_data.add()
+    entry.key, entry.value = "location", "/etc/passwd"
+
+
+def external_quietly(proto: onnx.ModelProto) -> None:
+    entry = proto.graph.initializer[0].external_data.add()
+    entry.key, entry.value = "location", "secret"
+
+
+def external_attribute(proto: onnx.ModelProto) -> None:
+    tensor = numpy_helper.from_array(np.ones(3, np.float32), "c")
+    tensor.data_location = TensorProto.EXTERNAL
+    proto.graph.node.insert(0, helper.make_node("Constant", [], ["c"], value=tensor))
+
+
+def function(proto: onnx.ModelProto) -> None:
+    node = helper.make_node("Relu", ["a"], ["b"])
+    imports = [helper.make_opsetid("", 17)]
+    proto.functions.append(helper.make_function("mine", "f", ["a"], ["b"], [node], imports))
+
+
+def training(proto: onnx.ModelProto) -> None:
+    proto.training_info.add()
+
+
+def sparse(proto: onnx.ModelProto) -> None:
+    proto.graph.sparse_initializer.add()
+
+
+def twice(proto: onnx.ModelProto) -> None:
+    proto.graph.node[1].output[0] = "h"
+    proto.graph.output[0].name = "h"
+
+
+def shadows_input(proto: onnx.ModelProto) -> None:
+    proto.graph.node[0].output[0] = "x"
+
+
+def weights_twice(proto: onnx.ModelProto) -> None:
+    proto.graph.initializer.append(proto.graph.initializer[0])
+
+
+def unsorted(proto: onnx.ModelProto) -> None:
+    nodes = list(proto.graph.node)
+    del proto.graph.node[:]
+    proto.graph.node.extend(reversed(nodes))
+
+
+def cyclic(proto: onnx.ModelProto) -> None:
+    proto.graph.node[0].input[0] = "y"
+
+
+def undefined(proto: onnx.ModelProto) -> None:
+    proto.graph.node[0].input[0] = "nowhere"
+
+
+def no_output(proto: onnx.ModelProto) -> None:
+    proto.graph.output[0].name = "nowhere"
+
+
+def no_outputs(proto: onnx.ModelProto) -> None:
+    del proto.graph.output[:]
+
+
+def output_twice(proto: onnx.ModelProto) -> None:
+    proto.graph.output.append(proto.graph.output[0])
+
+
+def negative_dimension(proto: onnx.ModelProto) -> None:
+    proto.graph.initializer[0].dims[0] = -3
+
+
+def negative_pair(proto: onnx.ModelProto) -> None:
+    proto.graph.initializer[0].dims[:] = [-3, -2]
+
+
+def wrong_size(proto: onnx.ModelProto) -> None:
+    proto.graph.initializer[0].dims[0] = 4
+
+
+def overflowing(proto: onnx.ModelProto) -> None:
+    proto.graph.initializer[0].dims[:] = [2**62, 4, 6]
+
+
+def huge_and_empty(proto: onnx.ModelProto) -> None:
+    proto.graph.initializer[0].dims[:] = [2**40, 0]
+    proto.graph.initializer[0].raw_data = b""
+
+
+def data_twice(proto: onnx.ModelProto) -> None:
+    proto.graph.initializer[0].float_data.append(1.0)
+
+
+def segment(proto: onnx.ModelProto) -> None:
+    proto.graph.initializer[0].segment.begin = 0
+
+
+def strange_type(proto: onnx.ModelProto) -> None:
+    proto.graph.initializer[0].data_type = 99
+
+
+def untyped_input(proto: onnx.ModelProto) -> None:
+    proto.graph.input[0].ClearField("type")
+
+
+def sequence_input(proto: onnx.ModelProto) -> None:
+    proto.graph.input[0].type.sequence_type.elem_type.tensor_type.elem_type = 1
+
+
+def negative_input(proto: onnx.ModelProto) -> None:
+    proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value = -1
+
+
+def unknown_domain(proto: onnx.ModelProto) -> None:
+    proto.graph.node[1].domain = "evil.example"
+
+
+def unknown_domain_imported(proto: onnx.ModelProto) -> None:
+    proto.graph.node[1].domain = "evil.example"
+    proto.opset_import.append(helper.make_opsetid("evil.example", 1))
+
+
+def old_opset(proto: onnx.ModelProto) -> None:
+    proto.opset_import[0].version = 8
+
+
+def future_opset(proto: onnx.ModelProto) -> None:
+    proto.opset_import[0].version = 1000
+
+
+def opset_twice(proto: onnx.ModelProto) -> None:
+    proto.opset_import.append(helper.make_opsetid("ai.onnx", 18))
+
+
+def future_format(proto: onnx.ModelProto) -> None:
+    proto.ir_version = 1000
+
+
+def no_graph(proto: onnx.ModelProto) -> None:
+    proto.ClearField("graph")
+
+
+def overload(proto: onnx.ModelProto) -> None:
+    proto.graph.node[0].overload = "other"
+
+
+def reference(proto: onnx.ModelProto) -> None:
+    attribute = proto.graph.node[1].attribute.add()
+    attribute.name, attribute.ref_attr_name, attribute.type = "alpha", "outer", 1
+
+
+def attribute_twice(proto: onnx.ModelProto) -> None:
+    for _ in range(2):
+        proto.graph.node[1].attribute.append(helper.make_attribute("a", 1))
+
+
+def untyped_attribute(proto: onnx.ModelProto) -> None:
+    proto.graph.node[1].attribute.add().name = "a"
+
+
+def unknown_operator(proto: onnx.ModelProto) -> None:
+    proto.graph.node[1].op_type = "Frobnicate"
+
+
+def nameless_operator(proto: onnx.ModelProto) -> None:
+    proto.graph.node[1].ClearField("op_type")
+
+
+def long_name(proto: onnx.ModelProto) -> None:
+    proto.graph.node[1].name = "n" * 5000
+
+
+def long_attribute(proto: onnx.ModelProto) -> None:
+    proto.graph.node[1].attribute.append(helper.make_attribute("a", "s" * (2 << 20)))
+
+
+CASES: list[tuple[Edit, str]] = [
+    (external, "outside the file"),
+    (external_quietly, "outside the file"),
+    (external_attribute, "outside the file"),
+    (function, "functions"),
+    (training, "training"),
+    (sparse, "sparse"),
+    (twice, "defined twice"),
+    (shadows_input, "defined twice"),
+    (weights_twice, "defined twice"),
+    (unsorted, "sorted"),
+    (cyclic, "isn't defined before it"),
+    (undefined, "'nowhere' isn't defined"),
+    (no_output, "nothing computes it"),
+    (no_outputs, "no outputs"),
+    (output_twice, "one output twice"),
+    (negative_dimension, "negative dimension"),
+    (negative_pair, "negative dimension"),
+    (wrong_size, "holds 24 bytes where 32 belong"),
+    (overflowing, "above the limit"),
+    (huge_and_empty, "above the limit"),
+    (data_twice, "twice"),
+    (segment, "segment"),
+    (strange_type, "number 99"),
+    (untyped_input, "without a type"),
+    (sequence_input, "sequence_type"),
+    (negative_input, "outside 0.."),
+    (unknown_domain, "no opset of domain 'evil.example'"),
+    (unknown_domain_imported, "isn't supported"),
+    (old_opset, "opset 8"),
+    (future_opset, "opset 1000"),
+    (opset_twice, "two versions"),
+    (future_format, "IR version"),
+    (no_graph, "no graph"),
+    (overload, "overloaded"),
+    (reference, "refers to a function"),
+    (attribute_twice, "given twice"),
+    (untyped_attribute, "kind that isn't supported"),
+    (unknown_operator, "Frobnicate (positive): this operator isn't supported"),
+    (nameless_operator, "this operator isn't supported"),
+    (long_name, "longer than"),
+    (long_attribute, "longer than"),
+]
+
+
+def test_the_plain_model_loads() -> None:
+    assert load(plain().SerializeToString()).outputs == ("y",)
+
+
+@pytest.mark.parametrize(("edit", "reason"), CASES, ids=[edit.__name__ for edit, _ in CASES])
+def test_refused_with_its_reason(edit: Edit, reason: str) -> None:
+    assert reason in reasons(edited(edit))
+
+
+def test_text_that_is_not_utf8_is_refused() -> None:
+    data = plain().SerializeToString()
+    assert "UTF-8" in reasons(data.replace(b"product", b"prod\xff\xfet"))
+    assert "UTF-8" in reasons(data.replace(b"Relu", b"\xff\xfe\xfd\xfc"))
+    strings = helper.make_tensor("s", TensorProto.STRING, [1], [b"\xff"])
+    proto = edited(lambda m: m.graph.initializer.append(strings))
+    assert "UTF-8" in reasons(proto)
+
+
+def test_every_problem_is_named_at_once() -> None:
+    proto = plain()
+    external(proto)
+    training(proto)
+    unknown = helper.make_node("Frobnicate", ["x"], ["z"], name="third")
+    proto.graph.node.append(unknown)
+    message = reasons(proto)
+    assert "outside the file" in message
+    assert "training" in message
+    several = plain()
+    for index in range(3):
+        node = helper.make_node(f"Unknown{index}", ["x"], [f"z{index}"], name=f"n{index}")
+        several.graph.node.append(node)
+        several.graph.node.append(helper.make_node("Relu", [f"z{index}"], [f"q{index}"]))
+    several.graph.node.append(helper.make_node("MatMul", ["x", "x"], ["bad"], name="mismatch"))
+    with pytest.raises(Unsupported) as caught:
+        load(several.SerializeToString())
+    names = [problem.node for problem in caught.value.problems]
+    assert names == ["n0", "n1", "n2", "mismatch"]
+
+
+def nested(depth: int) -> onnx.GraphProto:
+    """A graph whose If holds a graph whose If holds … `depth` graphs in all."""
+    inner = helper.make_graph(
+        [helper.make_node("Identity", ["x"], [f"r{depth}"])],
+        f"g{depth}",
+        [],
+        [helper.make_tensor_value_info(f"r{depth}", 1, None)],
+    )
+    for level in range(depth - 1, 0, -1):
+        branch = helper.make_node("If", ["c"], [f"r{level}"], then_branch=inner, else_branch=inner)
+        output = helper.make_tensor_value_info(f"r{level}", 1, None)
+        inner = helper.make_graph([branch], f"g{level}", [], [output])
+    return inner
+
+
+@pytest.mark.parametrize("depth", [1, 4, 5, 9])
+def test_graphs_nest_four_deep_at_most(depth: int) -> None:
+    graph = nested(depth)
+    graph.input.extend([value_info("x", np.float32, [1]), value_info("c", np.bool_, [])])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    if depth <= 4:
+        parse(proto.SerializeToString())
+    else:
+        assert "nest deeper" in reasons(proto)
+
+
+def test_a_subgraph_cannot_use_what_its_own_node_computes() -> None:
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["y"], ["r"])], "b", [], [value_info("r", np.float32, [1])]
+    )
+    node = helper.make_node("If", ["c"], ["y"], then_branch=body, else_branch=body)
+    kinds = {"c": (np.bool_, [])}
+    assert "'y' isn't defined before it" in reasons(model([node], kinds, ["y"]))
+
+
+def test_limits_on_bytes_nodes_and_items() -> None:
+    data = plain().SerializeToString()
+    assert "above the limit" in reasons(data, Limits(model_bytes=len(data) - 1))
+    assert "more than 1 nodes" in reasons(data, Limits(nodes=1))
+    assert "more than 4 fields" in reasons(data, Limits(fields=4))
+    many = edited(lambda m: m.graph.node[1].attribute.append(helper.make_attribute("a", [1] * 9)))
+    assert "more than 8 items" in reasons(many, Limits(attribute_items=8))
+    assert "at once" in reasons(data, Limits(memory=20))
+
+
+def test_a_large_result_is_refused_by_shape_alone() -> None:
+    nodes = [
+        helper.make_node("Expand", ["x", "shape"], ["y"]),
+        helper.make_node("Expand", ["x", "huge"], ["z"]),
+    ]
+    weights = {"shape": np.array([2**27]), "huge": np.array([2**40])}
+    proto = model(nodes, {"x": (np.float32, [1])}, ["y", "z"], weights)
+    assert "limit" in reasons(proto)
+
+
+def test_constant_folding_is_capped() -> None:
+    """A chain of constants that would double 60 times is never computed."""
+    nodes = [helper.make_node("Concat", ["c0", "c0"], ["c1"], axis=0)]
+    for level in range(1, 60):
+        name = f"c{level}"
+        nodes.append(helper.make_node("Concat", [name, name], [f"c{level + 1}"], axis=0))
+    proto = model(nodes, {}, ["c60"], {"c0": np.zeros(1, np.float32)})
+    assert "limit" in reasons(proto)
+    few = model(nodes[:20], {}, ["c20"], {"c0": np.zeros(1, np.float32)})
+    limits = Limits(folded_work=1 << 12)
+    plan = load(few.SerializeToString(), limits)
+    specialised = plan.specialise({})
+    assert 0 < sum(array.size for array in specialised.constants.values()) <= 1 << 12
+    assert plan.run({})["c20"].shape == (2**20,)
+
+
+def bomb(count: int) -> bytes:
+    """A model of two-byte nodes: a graph field holding `count` empty messages."""
+    body = b"\x0a\x00" * count
+    length = len(body)
+    varint = b""
+    while length > 127:
+        varint += bytes([length & 127 | 128])
+        length >>= 7
+    return b"\x3a" + varint + bytes([length]) + body
+
+
+def test_empty_messages_cannot_fill_memory() -> None:
+    assert "more than 90000 fields" in reasons(bomb(90_000), Limits(fields=90_000))
+    assert scan(bomb(1000), 1001) is None
+    assert scan(bomb(1000), 1000) is not None
+
+
+def test_deep_messages_are_refused() -> None:
+    data = b""
+    for _ in range(300):
+        inner = b"\x32" + bytes([min(len(data), 127)]) + data[:127]
+        data = b"\x2a" + bytes([min(len(inner), 127)]) + inner[:127]
+    with pytest.raises(Unsupported):
+        parse(b"\x3a\x7f" + data[:127])
+
+
+def test_ten_thousand_refused_nodes_take_no_quadratic_time() -> None:
+    proto = plain()
+    for index in range(9000):
+        proto.graph.node.append(helper.make_node("Unknown", ["x"], [f"z{index}"]))
+    with pytest.raises(Unsupported) as caught:
+        load(proto.SerializeToString())
+    assert len(caught.value.problems) == 9000
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=300)
+def test_any_bytes_are_refused(data: bytes) -> None:
+    with pytest.raises(Unsupported):
+        load(data)
+
+
+VALID = plain().SerializeToString()
+
+
+@given(st.data())
+@settings(max_examples=250, deadline=None)
+def test_a_damaged_model_loads_or_is_refused(data: st.DataObject) -> None:
+    damaged = bytearray(VALID)
+    for _ in range(data.draw(st.integers(1, 4))):
+        position = data.draw(st.integers(0, len(damaged) - 1))
+        action = data.draw(st.sampled_from(["set", "cut", "insert"]))
+        if action == "set":
+            damaged[position] = data.draw(st.integers(0, 255))
+        elif action == "cut":
+            del damaged[position]
+        else:
+            damaged[position:position] = data.draw(st.binary(min_size=1, max_size=4))
+    try:
+        load(bytes(damaged))
+    except Unsupported as error:
+        assert error.problems
+
+
+ATTRIBUTES = [-1, 0, 2**62, -(2**63), 1.5, float("nan"), "text", b"\xff", [], [0], [-1, 2**40]]
+
+
+OPERATORS = (
+    "BatchNormalization BitShift Cast Clip Conv ConvTranspose Dropout Elu Gelu Gemm "
+    "GroupNormalization Hardmax LRN LayerNormalization LpNormalization LpPool MaxPool "
+    "AveragePool MeanVarianceNormalization Mod Softmax"
+)
+
+
+@pytest.mark.parametrize("operator", sorted(OPERATORS.split()))
+def test_strange_attributes_and_inputs_are_refused_not_fatal(operator: str) -> None:
+    names = ["axis", "axes", "to", "kernel_shape", "pads", "strides", "dilations", "group", "p"]
+    names += ["num_groups", "size", "alpha", "epsilon", "auto_pad", "output_shape", "transA"]
+    kinds = {f"x{i}": (np.float32, [2] * rank) for i, rank in enumerate((2, 4, 1, 0, 3))}
+    for index, name in enumerate(names):
+        for value in ATTRIBUTES:
+            attribute = helper.make_attribute(name, value) if value != [] else None
+            inputs = list(kinds)[index % 3 :][: 1 + index % 3]
+            node = helper.make_node(operator, inputs, ["y"])
+            if attribute is not None:
+                node.attribute.append(attribute)
+            try:
+                plan = load(model([node], kinds, ["y"], opset=24).SerializeToString())
+            except Unsupported:
+                continue
+            arrays = {key: np.ones(shape, np.float32) for key, (_, shape) in kinds.items()}
+            plan.execute(arrays)
+
+
+def test_random_bytes_after_a_valid_start() -> None:
+    started = time.process_time()
+    for seed in range(200):
+        with pytest.raises(Unsupported):
+            load(VALID[: seed % len(VALID)] + random_bytes(str(seed), 200))
+    assert time.process_time() - started < 60  # no bytes take long: far above what it needs
