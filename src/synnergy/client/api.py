@@ -27,6 +27,8 @@ ENVIRONMENT_VARIABLE = "SYNNERGY_NODE"
 PAUSES = (0.1, 0.4, 1.2)
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
+#: How many records a node puts into one answer at most.
+PAGE = 1_000
 #: No answer that is read into memory as a whole is longer.
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 
@@ -107,8 +109,15 @@ class Node:
     # ---- models, licences, receipts --------------------------------------------------------
 
     def models(self, publisher: str | None = None) -> tuple[replies.Model, ...]:
+        """Every model, or every one of a publisher's."""
         chosen = {"publisher": publisher} if publisher else {}
-        return self._read("/v1/models", replies.Models, **chosen).models
+        found: list[replies.Model] = []
+        while page := self._read("/v1/models", replies.Models, **chosen).models:
+            found += page
+            if len(page) < PAGE:
+                break
+            chosen["after"] = page[-1].id
+        return tuple(found)
 
     def model(self, identifier: str) -> replies.Model:
         return self._read(f"/v1/models/{identifier}", replies.Model)
@@ -123,8 +132,15 @@ class Node:
         return self._read(f"/v1/licences/{identifier}", replies.Licence)
 
     def licences(self, licensee: str, model: str | None = None) -> tuple[replies.Licence, ...]:
+        """Every licence of a licensee, or those for one model."""
         chosen = {"licensee": licensee} | ({"model": model} if model else {})
-        return self._read("/v1/licences", replies.Licences, **chosen).licences
+        found: list[replies.Licence] = []
+        while page := self._read("/v1/licences", replies.Licences, **chosen).licences:
+            found += page
+            if len(page) < PAGE:
+                break
+            chosen["after"] = page[-1].id
+        return tuple(found)
 
     def receipt(self, identifier: str) -> bytes:
         """The receipt file, without opening."""

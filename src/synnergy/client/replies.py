@@ -46,7 +46,6 @@ class TransactionReply(msgspec.Struct, frozen=True):
     index: int | None = None
     result: Result | None = None
     body: dict[str, Any] | None = None
-    verbs: tuple[dict[str, Any], ...] = ()
 
 
 class Quote(msgspec.Struct, frozen=True):
@@ -105,19 +104,18 @@ class StateReply(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """A block's signed header (canonical msgpack, hex) and its transactions' ids."""
+    """The fields of a block's header, its signature, and its transactions' ids."""
 
     height: int
     time: int
     app_hash: str
     previous: str
+    transactions_root: str
+    results_root: str
+    transactions: tuple[str, ...]
+    results: tuple[dict[str, Any], ...]
     signature: str
     header_hash: str
-    transactions: tuple[str, ...] = ()
-    results: tuple[dict[str, Any], ...] = ()
-    transactions_root: str = ""
-    results_root: str = ""
-    local_only: bool = False
 
 
 class TensorSpec(msgspec.Struct, frozen=True):
@@ -169,7 +167,7 @@ class Model(msgspec.Struct, frozen=True):
     approvals: tuple[dict[str, Any], ...]
     approvals_required: int
     offer: Offer | None
-    stats: Stats | None
+    stats: Stats
     status: str
 
 

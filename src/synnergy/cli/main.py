@@ -1,0 +1,122 @@
+"""`synnergy`: the commands, and how every failure reaches whoever typed them (CLIENT-16).
+
+Exit codes: 0 success, 1 refused, 2 usage, 3 outcome unknown. With --json there is exactly one JSON
+object on stdout in all of these cases; nobody ever sees a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from synnergy import __version__
+from synnergy.cli import (
+    chain,
+    demo,
+    gas,
+    ledger,
+    licences,
+    market,
+    models,
+    opcodes,
+    receipts,
+    regulators,
+    start,
+    tensors,
+    wallets,
+)
+from synnergy.cli.command import group
+from synnergy.cli.reply import print_error, print_json
+from synnergy.client.failures import ClientError, OutcomeUnknown, WrongUse
+
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+EXIT_UNKNOWN = 3
+
+
+def build_app() -> typer.Typer:
+    """All commands, in the order in which a reader meets them."""
+    app = group(
+        "Synnergy: a permissioned ledger for AI. Models are published, approved, licensed and"
+        " invoked by transactions, and every receipt can be recomputed bit for bit."
+    )
+    start.add_to(app)
+    wallets.add_to(app)
+    ledger.add_to(app)
+    regulators.add_to(app)
+    market.add_to(models.add_to(app))
+    licences.add_to(app)
+    receipts.add_to(app)
+    gas.add_to(app)
+    opcodes.add_to(app)
+    tensors.add_to(app)
+    chain.add_to(app)
+    demo.add_to(app)
+    return app
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit code. Raises nothing."""
+    given = list(arguments)
+    as_json = "--json" in (given[: given.index("--")] if "--" in given else given)
+    if given in (["--version"], ["--version", "--json"], ["--json", "--version"]):
+        print_json({"version": __version__}) if as_json else print(f"synnergy {__version__}")
+        return 0
+    try:
+        program = typer.main.get_command(build_app())
+        code = program.main(args=given, prog_name="synnergy", standalone_mode=False)
+    except ClientError as failed:
+        return _fail(failed, as_json)
+    except typer.TyperException as wrong:
+        return _fail(_usage(wrong, as_json), as_json)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail(_interrupted(), as_json)
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else EXIT_REFUSED
+    except Exception as bug:
+        what = f"{type(bug).__name__}: {bug}" if str(bug) else type(bug).__name__
+        return _fail(ClientError("internal", f"this should not happen: {what}"), as_json)
+    # An exit code is returned instead of raised; 130 is Ctrl-C before a command began.
+    if code == 130:
+        return _fail(_interrupted(), as_json)
+    return code if isinstance(code, int) else 0
+
+
+def _interrupted() -> ClientError:
+    return ClientError("interrupted", "interrupted")
+
+
+def _usage(wrong: typer.TyperException, as_json: bool) -> ClientError:
+    """What the parser found wrong, as one sentence; a bare group shows its help besides."""
+    context: Any = getattr(wrong, "ctx", None)
+    message = wrong.format_message()
+    if type(wrong).__name__ == "NoArgsIsHelpError":
+        message = "a command is missing"
+        if not as_json:
+            sys.stderr.write(context.get_help() + "\n")
+    if wrong.exit_code != EXIT_USAGE:
+        return ClientError("failed", message)
+    hint = f"; see `{context.command_path} --help`" if context is not None else ""
+    return WrongUse("usage", message.rstrip(".") + hint)
+
+
+def _fail(failed: ClientError, as_json: bool) -> int:
+    """Tell of a failure on both channels; its exit code."""
+    if as_json:
+        rule = {"rule": failed.rule} if failed.rule else {}
+        error = {"code": failed.code, "message": failed.message, **rule, **failed.details}
+        print_json({"error": error})
+    print_error(failed.code, failed.message, failed.rule)
+    if isinstance(failed, WrongUse):
+        return EXIT_USAGE
+    if isinstance(failed, OutcomeUnknown):
+        return EXIT_UNKNOWN
+    return EXIT_REFUSED

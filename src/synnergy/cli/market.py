@@ -1,0 +1,235 @@
+"""`synnergy model`, second half: offering, buying, quoting, invoking, withdrawing."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synnergy.cli.command import From, InputFile, command
+from synnergy.cli.ledger import committed
+from synnergy.cli.models import Model
+from synnergy.cli.reply import Reply, listing, plain, reply
+from synnergy.cli.session import Session
+from synnergy.client import replies, verbs
+from synnergy.client.failures import ClientError, WrongUse
+from synnergy.client.inputs import read_inputs
+from synnergy.client.invocation import build_call, invoke
+from synnergy.client.keystore import Wallet, list_wallets, require_wallet
+from synnergy.client.outputs import check_output_path, to_lists, write_outputs
+from synnergy.client.references import check_digest
+from synnergy.client.transactions import quote_call
+from synnergy.identity.keys import SEED_BYTES, KeyPair
+
+MILLISECONDS_PER_DAY = 24 * 3600 * 1000
+
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        "--reference",
+        metavar="TEXT",
+        help="The caller's own words for this call; the ledger holds only a commitment.",
+    ),
+]
+
+
+def add_to(models: typer.Typer) -> None:
+    """Add these commands to the models' group."""
+    command(models, "offer")(offer)
+    command(models, "buy")(buy)
+    command(models, "quote")(quote)
+    command(models, "invoke")(call)
+    command(models, "withdraw")(withdraw)
+
+
+def offer(
+    session: Session,
+    model: Model,
+    price: Annotated[
+        int,
+        typer.Option("--price-per-call", metavar="P", min=0, help="In smallest units."),
+    ],
+    sender: From,
+    max_rows: Annotated[
+        int, typer.Option("--max-rows", metavar="R", min=1, help="Rows that one call may have.")
+    ] = 1000,
+    expires_after: Annotated[
+        str,
+        typer.Option(
+            "--expires-after", metavar="DAYS", help="How long a licence lasts; decimals are fine."
+        ),
+    ] = "365",
+) -> Reply:
+    """Put a model on sale; a new offer replaces the old one."""
+    lifetime = parse_days(expires_after)
+    shown = session.model(model)
+    sent = session.sender(sender).send(
+        verbs.model_offer(
+            model=bytes.fromhex(shown.id),
+            digest=bytes.fromhex(shown.digest),
+            price_per_call=price,
+            max_rows=max_rows,
+            expires_after=lifetime,
+        )
+    )
+    fields = {**committed(sent), "model": shown.id, "offer": sent.value.offer.hex()}
+    return reply(fields, plain(f"{shown.reference} is on sale at {price:,} a call"))
+
+
+def buy(
+    session: Session,
+    model: Model,
+    calls: Annotated[int, typer.Option("--calls", metavar="N", min=1, help="How many calls.")],
+    sender: From,
+) -> Reply:
+    """Buy calls of a model: the price goes into escrow and to the publisher call by call."""
+    shown = session.model(model)
+    if shown.offer is None:
+        raise ClientError("not_offered", f"{shown.reference} is not on sale", rule="MKT-6")
+    terms = {
+        "model": shown.reference,
+        "price per call": shown.offer.price_per_call,
+        "rows a call": shown.offer.max_rows,
+        "calls": calls,
+        "into escrow": shown.offer.price_per_call * calls,
+    }
+    if not session.settings.json:
+        session.messages.print(listing(terms))
+    sent = session.sender(sender).send(
+        verbs.licence_buy(
+            model=bytes.fromhex(shown.id),
+            digest=bytes.fromhex(shown.digest),
+            offer=bytes.fromhex(shown.offer.id),
+            calls=calls,
+            spends=shown.offer.price_per_call * calls,
+        )
+    )
+    bought = sent.value
+    fields = {
+        "licence": bought.licence.hex(),
+        "escrow": bought.escrow,
+        "expires": bought.expires,
+        **committed(sent),
+        "model": shown.id,
+        "calls": calls,
+    }
+    end = datetime.fromtimestamp(bought.expires / 1000, UTC).isoformat(" ", "seconds")
+    return reply(
+        fields,
+        plain(f"licence {bought.licence.hex()}"),
+        plain(f"{calls:,} calls, {bought.escrow:,} in escrow, until {end}"),
+    )
+
+
+def quote(
+    session: Session,
+    model: Model,
+    file: InputFile,
+    licence: Annotated[
+        str | None,
+        typer.Option("--licence", metavar="L", help="Under this licence; else the offer's terms."),
+    ] = None,
+    reference: Reference = None,
+    sender: Annotated[
+        str | None,
+        typer.Option("--from", metavar="WALLET", help="Who would call; no passphrase is needed."),
+    ] = None,
+) -> Reply:
+    """Say exactly what a call would be charged: gas for the node, the price for the publisher."""
+    identifier = check_digest(licence, "a licence's id") if licence is not None else None
+    shown = session.model(model)
+    arrays = read_inputs(file, shown.inputs)
+    terms = session.node.licence(identifier.hex()) if identifier is not None else None
+    public_key, address = _asker(session, sender, terms)
+    chain = session.node.chain()
+    asked = build_call(shown, identifier, arrays, reference)
+    quoted = quote_call(session.node, chain, public_key, address, asked)
+    if quoted.status == "refused":
+        raise ClientError(quoted.code, quoted.message, rule=quoted.rule)
+    source = terms or shown.offer
+    price = source.price_per_call if source is not None else None
+    fields = {
+        "gas": quoted.gas,
+        "fee": quoted.fee,
+        "price": price,
+        "total": quoted.fee + (price or 0),
+        "model": shown.id,
+    }
+    return reply(fields, listing(fields))
+
+
+def call(
+    session: Session,
+    model: Model,
+    licence: Annotated[
+        str, typer.Option("--licence", metavar="L", help="The licence that `model buy` gave.")
+    ],
+    file: InputFile,
+    sender: From,
+    reference: Reference = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write the outputs to an .npz or .json, too."),
+    ] = None,
+) -> Reply:
+    """Call a model on an input; the receipt proves what was computed."""
+    identifier = check_digest(licence, "a licence's id")
+    if out is not None:
+        check_output_path(out)
+    shown = session.model(model)
+    arrays = read_inputs(file, shown.inputs)
+    asked = build_call(shown, identifier, arrays, reference)
+    done = invoke(session.home, session.sender(sender), asked, reference)
+    if out is not None:
+        write_outputs(out, done.outputs)
+    outputs = to_lists(done.outputs)
+    fields = {
+        "receipt": done.receipt,
+        "outputs": outputs,
+        "gas_used": done.gas_used,
+        "height": done.height,
+        "tx": done.transaction,
+        "fee": done.fee,
+        "model": shown.id,
+    }
+    summary = {"receipt": done.receipt, "gas used": done.gas_used, "height": done.height}
+    return reply(fields, listing(outputs), listing(summary))
+
+
+def withdraw(session: Session, model: Model, sender: From) -> Reply:
+    """Take a model off the market for good; open licences are refunded."""
+    identifier = session.model_id(model)
+    sent = session.sender(sender).send(verbs.model_withdraw(model=identifier))
+    fields = {**committed(sent), "model": identifier.hex()}
+    return reply(fields, plain(f"{identifier.hex()} is withdrawn"))
+
+
+def parse_days(text: str) -> int:
+    """Days, with decimals, in ms; at least one millisecond."""
+    try:
+        days = Decimal(text)
+    except InvalidOperation:
+        raise WrongUse("bad_days", f"{text!r} is not a number of days") from None
+    if not days.is_finite() or days <= 0 or days > 10**6:
+        raise WrongUse("bad_days", f"{text!r} is not a number of days above 0")
+    return max(1, int(days * MILLISECONDS_PER_DAY))
+
+
+def _asker(
+    session: Session, sender: str | None, licence: replies.Licence | None
+) -> tuple[bytes, str]:
+    """Whose call is quoted: the wallet named, else the licensee, else anyone without a name."""
+    wallet: Wallet | None = None
+    if sender is not None:
+        wallet = require_wallet(session.home.keystore, sender)
+    elif licence is not None:
+        known = list_wallets(session.home.keystore)
+        wallet = next((w for w in known if w.address == licence.licensee), None)
+    if wallet is not None:
+        return wallet.public_key, wallet.address
+    nobody = KeyPair.from_seed(secrets.token_bytes(SEED_BYTES))
+    return nobody.public_key, nobody.address

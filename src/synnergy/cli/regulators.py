@@ -1,0 +1,205 @@
+"""`synnergy regulator`: registration, freezing, and the policy set."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synnergy.cli.command import From, command, group
+from synnergy.cli.ledger import Who, committed
+from synnergy.cli.reply import Reply, plain, reply, table
+from synnergy.cli.session import Session
+from synnergy.client import verbs
+from synnergy.client.home import read_file, read_text
+from synnergy.client.registration import obtain_statement
+
+
+class Role(StrEnum):
+    """What a wallet may be; `regulator` belongs to those whom the chain names, alone."""
+
+    PUBLISHER = "publisher"
+    CONSUMER = "consumer"
+    TRAINER = "trainer"
+    OPERATOR = "operator"
+    REGULATOR = "regulator"
+
+
+def add_to(app: typer.Typer) -> None:
+    regulators = group("What regulators do.")
+    command(regulators, "register")(register)
+    command(regulators, "freeze")(freeze)
+    command(regulators, "unfreeze")(unfreeze)
+    command(regulators, "proposals")(proposals)
+    policies = group("The policy set that every action is checked against.")
+    command(policies, "show")(show_policy)
+    command(policies, "set")(set_policy)
+    command(policies, "check")(check_policy)
+    regulators.add_typer(policies, name="policy")
+    app.add_typer(regulators, name="regulator")
+
+
+def register(
+    session: Session,
+    who: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHO|FILE", help="A wallet of this home, or a file of `wallet request`."
+        ),
+    ],
+    jurisdiction: Annotated[
+        str,
+        typer.Option("--jurisdiction", metavar="XX", help="Two capital letters, such as GB."),
+    ],
+    role: Annotated[
+        list[Role],
+        typer.Option(
+            "--role",
+            metavar="ROLE",
+            help="publisher, consumer, trainer, operator or regulator; may be repeated.",
+        ),
+    ],
+    sender: From,
+    attestation: Annotated[
+        Path | None,
+        typer.Option(
+            "--attestation",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="A document about the holder; only its digest enters the ledger.",
+        ),
+    ] = None,
+) -> Reply:
+    """Register a wallet on its own signed statement; a second time changes its registration."""
+    regulator = session.sender(sender)
+    chain_id = regulator.chain().chain_id
+    signed = obtain_statement(session.home, chain_id, who, session.ask)
+    roles = tuple(sorted({granted.value for granted in role}))
+    sent = regulator.send(
+        verbs.regulation_register(
+            statement=signed.statement,
+            signature=signed.signature,
+            jurisdiction=jurisdiction,
+            roles=roles,  # pyright: ignore[reportArgumentType]
+            attestation=digest_of(attestation),
+        )
+    )
+    address = sent.value.address
+    fields = {
+        **committed(sent),
+        "address": address,
+        "jurisdiction": jurisdiction,
+        "roles": list(roles),
+    }
+    shown = f"{address} is registered in {jurisdiction} as {', '.join(roles)}"
+    return reply(fields, plain(shown))
+
+
+def freeze(
+    session: Session,
+    who: Who,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for everybody.")],
+    sender: From,
+) -> Reply:
+    """Freeze a wallet: it can do nothing but receive, and its models' licences are refunded."""
+    address = session.address(who)
+    sent = session.sender(sender).send(verbs.regulation_freeze(address=address, reason=reason))
+    return reply({**committed(sent), "address": address}, plain(f"{address} is frozen"))
+
+
+def unfreeze(session: Session, who: Who, sender: From) -> Reply:
+    """Lift a freeze."""
+    address = session.address(who)
+    sent = session.sender(sender).send(verbs.regulation_unfreeze(address=address))
+    return reply({**committed(sent), "address": address}, plain(f"{address} is not frozen"))
+
+
+def proposals(session: Session) -> Reply:
+    """List what waits for more regulators to agree."""
+    waiting = session.node.proposals().proposals
+    rows = [
+        (entry["id"][:16], entry["opcode"], f"{len(entry['regulators'])}/{entry['threshold']}")
+        for entry in waiting
+    ]
+    return reply({"proposals": list(waiting)}, table(("proposal", "verb", "agreed"), rows))
+
+
+def show_policy(session: Session) -> Reply:
+    """Show the policy set in force."""
+    policy = session.node.policy()
+    fields = {
+        "version": policy.version,
+        "hash": policy.hash,
+        "height": policy.height,
+        "text": policy.text,
+    }
+    heading = f"// version {policy.version}, since height {policy.height}, {policy.hash}"
+    return reply(fields, plain(heading), plain(policy.text))
+
+
+def set_policy(
+    session: Session,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", exists=True, dir_okay=False, help="The complete next set, in Cedar."
+        ),
+    ],
+    sender: From,
+) -> Reply:
+    """Give the next policy set; it is in force once enough regulators gave the same text."""
+    sent = session.sender(sender).send(verbs.regulation_set_policy(text=read_text(file)))
+    agreement = sent.value
+    fields = {
+        **committed(sent),
+        "agreed": agreement.agreed,
+        "threshold": agreement.threshold,
+        "carried_out": agreement.carried_out,
+        "version": agreement.version,
+    }
+    shown = (
+        f"policy set {agreement.version} is in force"
+        if agreement.carried_out
+        else f"{agreement.agreed} of {agreement.threshold} regulators gave this text so far"
+    )
+    return reply(fields, plain(shown))
+
+
+def check_policy(
+    session: Session,
+    who: Who,
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="For example invoke.")],
+    resource: Annotated[
+        str, typer.Argument(metavar="RESOURCE", help="A model, a wallet, or the word ledger.")
+    ],
+) -> Reply:
+    """Ask what the policy set says to an action, and which policies it follows from."""
+    address = session.address(who)
+    verdict = session.node.check_policy(address, action, _resource(session, resource))
+    fields = {
+        "allowed": verdict.allowed,
+        "determining": list(verdict.determining),
+        "message": verdict.message,
+        "policy_version": verdict.policy_version,
+    }
+    word = "allowed" if verdict.allowed else "denied"
+    reasons = ", ".join(verdict.determining)
+    return reply(fields, plain(f"{word}: {verdict.message or reasons or 'no policy permits it'}"))
+
+
+def digest_of(file: Path | None) -> bytes | None:
+    """The digest under which a document is named on the ledger."""
+    return None if file is None else hashlib.sha256(read_file(file)).digest()
+
+
+def _resource(session: Session, text: str) -> str:
+    """A model's id, an address, or `ledger`, as the node takes it."""
+    if text == "ledger":
+        return text
+    if "/" in text or (len(text) == 40 and not text.startswith("syn1")):
+        return session.model_id(text).hex()
+    return session.address(text)

@@ -1,0 +1,153 @@
+"""What every command works with: the home, a node, a wallet that signs, and how to speak."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from synnergy.cli.reply import listing, plain
+from synnergy.client import replies
+from synnergy.client.api import DEFAULT_NODE, ENVIRONMENT_VARIABLE, Node
+from synnergy.client.failures import ClientError
+from synnergy.client.home import Home, known_chain, resolve_home
+from synnergy.client.keystore import resolve_address, unlock
+from synnergy.client.passphrase import Passphrases, passphrases
+from synnergy.client.references import resolve_model
+from synnergy.client.transactions import Sender, Signing
+from synnergy.client.uploads import Progress as Report
+
+#: A text argument is shown whole up to here, before signing.
+SHOWN_CHARACTERS = 400
+SHOWN_ITEMS = 16
+
+
+@dataclass(slots=True)
+class Settings:
+    """The options that every command takes, wherever on the line they stood."""
+
+    json: bool = False
+    home: str | None = None
+    node: str | None = None
+    passphrase_file: Path | None = None
+
+
+@dataclass(slots=True)
+class Session:
+    """One command's surroundings; the connection is opened when it is first needed."""
+
+    settings: Settings
+    messages: Console = field(default_factory=lambda: Console(file=sys.stderr, highlight=False))
+    _node: Node | None = None
+
+    @property
+    def home(self) -> Home:
+        return resolve_home(self.settings.home)
+
+    @property
+    def ask(self) -> Passphrases:
+        return passphrases(self.settings.passphrase_file)
+
+    @property
+    def node(self) -> Node:
+        if self._node is None:
+            url = self.settings.node or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_NODE
+            self._node = Node(url)
+        return self._node
+
+    def close(self) -> None:
+        if self._node is not None:
+            self._node.close()
+
+    def sender(self, wallet: str) -> Sender:
+        """A wallet of this home, unlocked, at the node; both must be of one chain."""
+        keys = unlock(self.home.keystore, wallet, self.ask)
+        sender = Sender(self.node, keys, self.announce)
+        self.check_chain(sender.chain())
+        return sender
+
+    def check_chain(self, chain: replies.Chain) -> None:
+        """ClientError where the node serves another chain than this home was made for."""
+        known = known_chain(self.home)
+        if known not in ("", chain.chain_id):
+            raise ClientError(
+                "wrong_chain",
+                f"the node at {self.node.url} serves {chain.chain_id}, this home is of {known};"
+                " choose another --node or --home",
+            )
+
+    def address(self, who: str) -> str:
+        """The address that WHO means."""
+        return resolve_address(self.home.keystore, who)
+
+    def model_id(self, model: str) -> bytes:
+        """The id that MODEL means."""
+        return resolve_model(self.home.keystore, model)
+
+    def model(self, model: str) -> replies.Model:
+        """The model that MODEL means, as it stands on the ledger."""
+        identifier = self.model_id(model).hex()
+        try:
+            return self.node.model(identifier)
+        except ClientError as failed:
+            if failed.code != "not_found":
+                raise
+            raise ClientError(
+                "unknown_model", f"the ledger has no model {model}", rule="MKT-1"
+            ) from None
+
+    def say(self, text: str) -> None:
+        """A remark on stderr, for people only."""
+        if not self.settings.json:
+            self.messages.print(plain(text))
+
+    def announce(self, signing: Signing) -> None:
+        """Show the decoded verb, its arguments and its cost, before it is signed (CLIENT-15)."""
+        if self.settings.json:
+            return
+        self.messages.print(plain(f"{signing.call.opcode}, signed by {signing.sender}:"))
+        self.messages.print(listing(decoded(signing.call.arguments)))
+        self.messages.print(
+            plain(f"gas {signing.quote.gas:,}, fee {signing.quote.fee:,}\n"), style="dim"
+        )
+
+    @contextmanager
+    def progress(self, label: str) -> Generator[Report]:
+        """A bar on stderr while something long goes on; nothing with --json."""
+        if self.settings.json:
+            yield lambda _done, _total: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.messages, transient=True) as bar:
+            task = bar.add_task(label, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def decoded(arguments: msgspec.Struct) -> dict[str, object]:
+    """A verb's arguments for people: bytes in hex, long texts cut with their length."""
+    return {name: _legible(getattr(arguments, name)) for name in arguments.__struct_fields__}
+
+
+def _legible(value: object) -> object:
+    match value:
+        case bytes():
+            return value.hex()
+        case str() if len(value) > SHOWN_CHARACTERS:
+            return f"{value[:SHOWN_CHARACTERS]}… ({len(value):,} characters)"
+        case tuple() | list():
+            items = cast(Sequence[object], value)
+            if len(items) > SHOWN_ITEMS:
+                return f"{len(items):,} items"
+            return [_legible(item) for item in items]
+        case msgspec.Struct():
+            return decoded(value)
+        case _:
+            return value

@@ -1,0 +1,111 @@
+"""`synnergy init` and `synnergy start`: a ledger's beginning, and its node."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synnergy.cli.command import command
+from synnergy.cli.reply import Reply, listing, plain, reply
+from synnergy.cli.session import Session
+from synnergy.client.failures import ClientError
+from synnergy.client.genesis import NewLedger, begin
+from synnergy.client.home import Home, load_genesis, resolve_home
+
+LISTEN = "127.0.0.1:7070"
+LOCAL_ONLY = (
+    "LOCAL DEVELOPMENT ONLY: this ledger's keys are not encrypted; it is worth nothing and proves"
+    " nothing to anyone else"
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    command(app, "init")(init)
+    command(app, "start")(start)
+
+
+def init(
+    session: Session,
+    dev: Annotated[
+        bool,
+        typer.Option(
+            "--dev",
+            help="For local development: no passphrases, and a funded, registered publisher and"
+            " consumer.",
+        ),
+    ] = False,
+    regulator: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--regulator",
+            metavar="ADDR",
+            help="Another regulator's address, beside this home's own; may be repeated.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        int,
+        typer.Option("--threshold", metavar="M", min=1, help="How many regulators must agree."),
+    ] = 1,
+    jurisdiction: Annotated[
+        str, typer.Option("--jurisdiction", metavar="XX", help="Where the first wallets are.")
+    ] = "GB",
+    name: Annotated[
+        str,
+        typer.Option(
+            "--name", metavar="N", help="What the chain is called: 1 to 17 of a-z, 0-9, '-'."
+        ),
+    ] = "synnergy",
+) -> Reply:
+    """Begin a ledger: wallets of operator and regulator, the node's key, genesis.json."""
+    wanted = NewLedger(name, dev, tuple(regulator or ()), threshold, jurisdiction)
+    home = session.home
+    started = begin(home, wanted, session.ask)
+    addresses = {role: wallet.address for role, wallet in started.wallets.items()}
+    fields = {
+        "chain_id": started.chain_id,
+        "home": str(home.root),
+        "genesis": str(home.genesis),
+        "wallets": addresses,
+        "local_only": dev,
+    }
+    notes = [plain(LOCAL_ONLY)] if dev else []
+    if dev:
+        session.say(LOCAL_ONLY)
+    return reply(
+        fields,
+        plain(f"the ledger {started.chain_id} is ready in {home.root}"),
+        listing(addresses),
+        *notes,
+        plain("next: synnergy start"),
+    )
+
+
+def start(
+    session: Session,
+    listen: Annotated[
+        str,
+        typer.Option(
+            "--listen", metavar="HOST:PORT", help="Where to serve; port 0 takes any free one."
+        ),
+    ] = LISTEN,
+) -> Reply:
+    """Run this home's node in the foreground until SIGTERM or Ctrl-C."""
+    # The server's libraries are slow to import, and no other command needs them.
+    from synnergy.api.server import ServeError, serve
+
+    home = resolve_home(session.settings.home)
+    genesis = load_genesis(home.genesis)
+    try:
+        serve(home.root, listen, lambda url: _ready(url, home, genesis.local_only))
+    except ServeError as error:
+        raise ClientError("cannot_start", str(error)) from None
+    return Reply({"stopped": True}, ())
+
+
+def _ready(url: str, home: Home, local_only: bool) -> None:
+    note = " (LOCAL DEVELOPMENT ONLY)" if local_only else ""
+    sys.stdout.write(f"synnergy is ready at {url} with the ledger in {Path(home.root)}{note}\n")
+    sys.stdout.flush()

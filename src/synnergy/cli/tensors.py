@@ -1,0 +1,136 @@
+"""`synnergy tensor`: the engine on its own, without any ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from synnergy import tensor
+from synnergy.cli.command import InputFile, command, group
+from synnergy.cli.reply import Reply, listing, plain, reply, table
+from synnergy.cli.session import Session
+from synnergy.client.failures import ClientError
+from synnergy.client.inputs import read_inputs
+from synnergy.client.models import read_model
+from synnergy.client.outputs import check_output_path, to_lists, write_outputs
+from synnergy.tensor.loader import Model, parse
+from synnergy.tensor.types import Graph, GraphInput, Problem
+
+File = Annotated[
+    Path,
+    typer.Argument(metavar="FILE.onnx", exists=True, dir_okay=False, help="A model."),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    tensors = group("The bit-exact tensor engine, without a ledger.")
+    command(tensors, "run")(run)
+    command(tensors, "check")(check)
+    app.add_typer(tensors, name="tensor")
+
+
+def run(
+    session: Session,
+    file: File,
+    source: InputFile,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write the outputs to an .npz or .json, too."),
+    ] = None,
+) -> Reply:
+    """Run a model on an input, bit for bit as a ledger would."""
+    del session
+    if out is not None:
+        check_output_path(out)
+    content = read_model(file)
+    try:
+        required = _required(parse(content).graph)
+        arrays = read_inputs(source, required)
+        shapes = {name: array.shape for name, array in arrays.items()}
+        outputs = tensor.load(content, shapes=shapes).execute(arrays)
+    except tensor.Unsupported as unsupported:
+        raise ClientError(
+            "unsupported_model", f"{file}: {unsupported}", unsupported=_rows(unsupported.problems)
+        ) from None
+    except tensor.BadInput as bad:
+        raise ClientError("bad_input", f"{source}: {bad}") from None
+    if out is not None:
+        write_outputs(out, outputs)
+    lists = to_lists(outputs)
+    return reply({"outputs": lists}, listing(lists))
+
+
+def check(session: Session, file: File) -> Reply:
+    """Say whether a ledger would take a model: its inputs, outputs, cost, every unsupported node.
+
+    Fails if there is something that a ledger would refuse.
+    """
+    del session
+    content = read_model(file)
+    model: Model | None = None
+    try:
+        model = parse(content)
+        plan = tensor.load(content)
+    except tensor.Unsupported as unsupported:
+        return _refused(file, _described(model), unsupported.problems)
+    work = plan.cost.work
+    fields: dict[str, Any] = {
+        **_described(model),
+        "cost": {
+            "macs": work.macs,
+            "elements": work.elements,
+            "functions": work.functions,
+            "steps": work.steps,
+        },
+        "memory": plan.cost.memory,
+        "nodes": plan.cost.nodes,
+    }
+    problems = plan.ledger_problems()
+    if problems:
+        return _refused(file, fields, problems)
+    summary = {
+        "inputs": ", ".join(f"{entry['name']} {entry['dtype']}" for entry in fields["inputs"]),
+        "outputs": ", ".join(fields["outputs"]),
+        "a row takes": f"{work.macs:,} multiply-adds, {work.elements:,} element operations,"
+        f" {work.functions:,} function values, {work.steps:,} steps",
+        "memory": f"{plan.cost.memory:,} bytes",
+    }
+    fields["unsupported"] = []
+    return reply(fields, plain(f"{file}: a ledger takes it"), listing(summary))
+
+
+def _required(graph: Graph) -> list[GraphInput]:
+    """Inputs that a run must give: those without a value of their own."""
+    return [entry for entry in graph.inputs if entry.name not in graph.initializers]
+
+
+def _described(model: Model | None) -> dict[str, Any]:
+    """What a parsed model declares; nothing where it can't even be parsed."""
+    empty: dict[str, Any] = {"inputs": [], "outputs": [], "cost": None, "memory": None}
+    if model is None:
+        return empty
+    inputs = [
+        {"name": entry.name, "dtype": entry.dtype, "shape": entry.shape}
+        for entry in _required(model.graph)
+    ]
+    return {**empty, "inputs": inputs, "outputs": list(model.graph.outputs)}
+
+
+def _refused(file: Path, fields: dict[str, Any], problems: tuple[Problem, ...]) -> Reply:
+    rows = _rows(problems)
+    code, message = "unsupported_model", f"{file}: {len(rows)} nodes cannot be computed"
+    error = {"code": code, "message": message, "rule": "MKT-4"}
+    shown = table(
+        ("operator", "node", "why"),
+        [(row["operator"], row["node"], row["reason"]) for row in rows],
+    )
+    return Reply({**fields, "unsupported": rows, "error": error}, (shown,), (code, message))
+
+
+def _rows(problems: tuple[Problem, ...]) -> list[dict[str, str]]:
+    return [
+        {"node": problem.node, "operator": problem.operator, "reason": problem.reason}
+        for problem in problems
+    ]

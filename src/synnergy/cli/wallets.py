@@ -1,0 +1,97 @@
+"""`synnergy wallet`: keys of this home."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synnergy.cli.command import command, group
+from synnergy.cli.reply import Reply, plain, reply, table
+from synnergy.cli.session import Session
+from synnergy.client.home import load_genesis
+from synnergy.client.keystore import LOCAL_ONLY, create_wallet, list_wallets, unlock
+from synnergy.client.passphrase import ENVIRONMENT_VARIABLE, Passphrases
+from synnergy.client.registration import write_request
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The wallet's name.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    wallets = group("Keys of this home.")
+    command(wallets, "create")(create)
+    command(wallets, "ls")(ls)
+    command(wallets, "request")(request)
+    app.add_typer(wallets, name="wallet")
+
+
+def create(session: Session, name: Name) -> Reply:
+    """Make a wallet: a new key, encrypted under a passphrase.
+
+    In the home of a local development ledger no passphrase is asked for; one that is given counts.
+    """
+    wallet = create_wallet(session.home.keystore, name, _sealing(session))
+    fields = {
+        "name": wallet.name,
+        "address": wallet.address,
+        "public_key": wallet.public_key.hex(),
+        "encrypted": wallet.sealed,
+    }
+    if not wallet.sealed:
+        session.say(LOCAL_ONLY)
+    return reply(fields, plain(f"{wallet.name} is {wallet.address}"))
+
+
+def ls(session: Session) -> Reply:
+    """List the wallets of this home."""
+    wallets = list_wallets(session.home.keystore)
+    rows = [
+        {
+            "name": wallet.name,
+            "address": wallet.address,
+            "public_key": wallet.public_key.hex(),
+            "encrypted": wallet.sealed,
+        }
+        for wallet in wallets
+    ]
+    shown = table(
+        ("wallet", "address", "encrypted"),
+        [(wallet.name, wallet.address, wallet.sealed) for wallet in wallets],
+    )
+    return reply({"wallets": rows}, shown)
+
+
+def request(
+    session: Session,
+    name: Name,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="Where the signed statement goes.")
+    ],
+) -> Reply:
+    """Write a wallet's signed request to be registered, for a regulator to take in."""
+    home = session.home
+    keys = unlock(home.keystore, name, session.ask)
+    written = write_request(home, keys, out)
+    fields = {
+        "name": name,
+        "address": keys.address,
+        "public_key": keys.public_key.hex(),
+        "chain_id": written.chain_id,
+        "file": str(out),
+    }
+    return reply(
+        fields,
+        plain(f"{out} asks for the registration of {keys.address}; a regulator takes it with"),
+        plain(f"  synnergy regulator register {out} --jurisdiction XX --role ROLE --from WALLET"),
+    )
+
+
+def _sealing(session: Session) -> Passphrases | None:
+    """Where the passphrase comes from; None leaves a local development wallet unsealed."""
+    given = session.settings.passphrase_file is not None or ENVIRONMENT_VARIABLE in os.environ
+    genesis = session.home.genesis
+    if not given and genesis.exists() and load_genesis(genesis).local_only:
+        return None
+    return session.ask
