@@ -32,7 +32,7 @@ class Answer(Response):
 def answers(
     kind: type[msgspec.Struct] | str,
     *,
-    description: str = "Done",
+    description: str = "The answer",
     errors: Mapping[int, str] | None = None,
     also: Mapping[int, type[msgspec.Struct]] | None = None,
 ) -> dict[str, Any]:
@@ -74,6 +74,7 @@ TheNode = Annotated[Node, Depends(_node_of)]
 
 #: 32 bytes in hex, as ids and digests are written.
 DigestText = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="64 lower-case hex digits")]
+AddressText = Annotated[str, Path(description="an address, `syn1…`")]
 ModelText = Annotated[str, Path(pattern="^[0-9a-f]{40}$", description="40 lower-case hex digits")]
 
 

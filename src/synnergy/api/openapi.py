@@ -29,6 +29,10 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
     )
+    for item in document["paths"].values():
+        for operation in item.values():
+            if not operation.get("parameters"):
+                operation["responses"].pop("422", None)
     components = Components()
     for name in sorted(answered):
         components.reference(answered[name])

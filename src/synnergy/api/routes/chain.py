@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from fastapi.responses import Response
 
-from synnergy.api.answers import JSON, TheNode, answers, reply
+from synnergy.api.answers import JSON, AddressText, TheNode, answers, reply
 from synnergy.api.errors import ApiError, not_found
 from synnergy.chain.queries.ledger import (
     AccountView,
@@ -72,7 +72,7 @@ def parse_address(address: str) -> str:
 
 
 @router.get("/v1/accounts/{address}", **answers(AccountView, errors={400: "It is no address"}))
-def read_account(address: str, node: TheNode) -> Response:
+def read_account(address: AddressText, node: TheNode) -> Response:
     """Balance, next nonce and registration of an address, known or not."""
     known = parse_address(address)
     with node.moment() as moment:
