@@ -141,6 +141,43 @@ DEEPEST = {
 }
 
 
+SHALLOW_STACK = """
+import sys, threading
+from synnergy.policy.engine import Request, compile_set, decide
+from synnergy.policy.entities import LedgerEntity, WalletEntity
+
+deep = compile_set(sys.argv[1])
+asked = Request(WalletEntity("w", True), "upload", LedgerEntity(),
+                {"height": 1, "time": 2, "regulators": 3})
+
+def attempt(name, work):
+    try:
+        print(name, work())
+    except RuntimeError as error:
+        print(name, error)
+
+def attempts():
+    attempt("compile", lambda: compile_set(""))
+    attempt("decide", lambda: decide(deep, asked))
+
+threading.stack_size(384 * 1024)
+thread = threading.Thread(target=attempts)
+thread.start()
+thread.join()
+print("later", decide(deep, asked).allowed)
+"""
+
+
+def test_a_node_without_stack_stops() -> None:  # POL-12
+    """It neither passes a set unchecked nor denies what others allow, nor remembers a failure."""
+    text = DEEPEST["and"](120)
+    ran = subprocess.run(
+        [sys.executable, "-c", SHALLOW_STACK, text], capture_output=True, text=True, check=True
+    )
+    problem = "this thread has too little stack for Cedar; give it 1 MiB or more"
+    assert ran.stdout.splitlines() == [f"compile {problem}", f"decide {problem}", "later True"]
+
+
 @pytest.mark.parametrize("construct", DEEPEST)
 def test_the_deepest_texts_accepted_are_decided(construct: str, worker: Worker) -> None:  # POL-12
     build = DEEPEST[construct]
