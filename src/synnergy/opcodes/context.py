@@ -58,7 +58,7 @@ class Settlement:
 class Context:
     """One transaction's execution. The journal is the only way to change state.
 
-    `payload` reads content beside the tree by commitment. `settlements`, `attempt` and
+    `artefact_chunk` reads a file's chunk, beside the tree, by digest. `settlements`, `attempt` and
     `failed_model` outlive a rollback; `events` do not. `prepared` carries work
     from an opcode's price to its effect, so that an input is decoded once. In `quoting` mode
     nothing is authorised and no model runs.
@@ -70,7 +70,7 @@ class Context:
     meter: Meter
     schedule: Schedule
     policy: CompiledSet
-    payload: Callable[[bytes], Payload | None]
+    artefact_chunk: Callable[[bytes], Payload | None]
     quoting: bool = False
     operations: int = 0
     invocations: int = 0

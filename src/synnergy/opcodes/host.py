@@ -1,7 +1,8 @@
-"""How a domain opcode is carried out: decode, price, authorise, price its work, apply.
+"""How a domain opcode is carried out: decode, authorise, price its work, apply.
 
-The static price covers the policy decision and is charged first, so nothing runs unpriced and a
-denied action doesn't pay for work that wasn't done (GAS-3).
+The table's price, which covers the policy decision, was charged with the basic block that the
+opcode stands in, so nothing runs unpriced, and a denied action doesn't pay for work that wasn't
+done (GAS-3).
 """
 
 from __future__ import annotations
@@ -42,9 +43,6 @@ class DomainHost:
                 f"{opcode.name} is accepted only as its template program, so that what is signed"
                 " is what was shown",
             )
-        static = context.schedule.opcode_gas(opcode.name)
-        if not meter.charge(static):
-            return OutOfGas(static)
         refused = authorise(context, opcode, decoded)
         if refused is not None:
             return refused

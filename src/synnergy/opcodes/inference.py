@@ -23,7 +23,7 @@ from synnergy.receipts.receipt import (
 )
 from synnergy.rejected import Rejected
 from synnergy.state import records
-from synnergy.tensor.encoding import decode_tensors, encode_tensors
+from synnergy.tensor.encoding import NamedTensor, decode_tensors, encode_tensors
 from synnergy.tensor.types import Array
 from synnergy.vm.catalogue import domain_opcode
 from synnergy.wire.codec import Struct
@@ -32,6 +32,11 @@ from synnergy.wire.types import Count, Digest
 
 #: Stands for "under the current offer" where a call is only quoted.
 NO_LICENCE = bytes(32)
+#: Bytes of the outputs of one call together (INF-5).
+MAX_OUTPUT_BYTES = 32 * 1024 * 1024
+#: An element of an output takes at least this; a string that much beside its bytes.
+SMALLEST_ELEMENT = 1
+STRING_HEAD = 1
 
 
 class Invoke(Struct, frozen=True):
@@ -159,6 +164,8 @@ def prepare(context: Context, arguments: Invoke) -> Prepared | Rejected:
         )
     work = specialised.work
     produced = sum(kind.elements for _, kind in specialised.outputs)
+    if produced * SMALLEST_ELEMENT > MAX_OUTPUT_BYTES:
+        return _too_large()
     gas = (
         schedule.tensor_gas(work.macs, work.elements, work.functions, work.steps)
         + schedule.intrinsic["output_byte"].gas * 8 * produced
@@ -184,9 +191,17 @@ def invoke(context: Context, arguments: Invoke) -> Invoked | Rejected:
     assert isinstance(prepared, Prepared) and draft is not None
     try:
         outputs = prepared.plan.execute(prepared.arrays)
-    except (tensor.BadInput, tensor.Unsupported) as failed:
+    except (tensor.BadInput, tensor.Unsupported):
+        # What the engine says may quote the input, which a result must never keep.
         context.failed_model = arguments.model
-        return Rejected("INF-4", "model_failed", f"the model cannot compute this input: {failed}")
+        return Rejected(
+            "INF-4",
+            "model_failed",
+            "the model cannot compute this input; running it locally says why",
+        )
+    if not _fits(outputs):
+        context.failed_model = arguments.model
+        return _too_large()
     content = encode_tensors(outputs)
     attachment = context.transaction.attachments[arguments.input]
     salt = output_salt(attachment.salt, draft.id)
@@ -222,6 +237,28 @@ def invoke(context: Context, arguments: Invoke) -> Invoked | Rejected:
     context.events.append(event)
     context.attempt = None
     return Invoked(draft.id, output)
+
+
+def _too_large() -> Rejected:
+    return Rejected(
+        "INF-5",
+        "output_too_large",
+        f"the output of a call has at most {MAX_OUTPUT_BYTES} bytes; send fewer rows",
+    )
+
+
+def _fits(outputs: list[NamedTensor]) -> bool:
+    """Whether outputs keep to the limit; strings are as long as they please, so each is looked at."""
+    room = MAX_OUTPUT_BYTES
+    for _, _, array in outputs:
+        if array.dtype.kind != "O":
+            room -= array.nbytes
+            continue
+        for text in array.reshape(-1).tolist():
+            room -= len(text.encode()) + STRING_HEAD
+            if room < 0:
+                return False
+    return room >= 0
 
 
 def receipt_policy(context: Context) -> ReceiptPolicy | None:

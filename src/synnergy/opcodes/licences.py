@@ -145,8 +145,9 @@ def settle(journal: Journal, settlement: Settlement) -> None:
         msgspec.structs.replace(
             stats,
             calls=stats.calls + 1,
-            revenue=stats.revenue + licence.price_per_call,
-            gas=stats.gas + settlement.tensor_gas,
+            # Of all time, not of what exists: money goes round (MKT-9).
+            revenue=min(stats.revenue + licence.price_per_call, MAX_INTEGER),
+            gas=min(stats.gas + settlement.tensor_gas, MAX_INTEGER),
         ),
     )
 

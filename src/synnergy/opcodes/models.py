@@ -15,7 +15,7 @@ from synnergy.opcodes.entities import (
     load_model,
     model_resource,
 )
-from synnergy.opcodes.plans import load_plan
+from synnergy.opcodes.plans import load_plan, tensor_specs
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.state.journal import Journal
@@ -171,9 +171,7 @@ def publish(context: Context, arguments: Publish) -> Published | Rejected:
         intended_use=save_document(journal, arguments.intended_use),
         limitations=save_document(journal, arguments.limitations),
         allow_missing=arguments.allow_missing,
-        inputs=tuple(
-            records.TensorSpec(spec.name, spec.dtype, spec.shape) for spec in plan.inputs
-        ),
+        inputs=tensor_specs(plan),
         outputs=tuple(plan.outputs),
         published_height=context.block.height,
         published_time=context.block.time,

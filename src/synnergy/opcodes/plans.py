@@ -1,4 +1,8 @@
-"""Plans of published models, cached by digest; a pure function of the artefact's bytes."""
+"""Plans of published models, kept by their artefact's chunks, which fix its bytes.
+
+A plan that is kept saves work and decides nothing: whether an artefact is complete and fits the
+limits in force is asked each time.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,15 @@ from synnergy.opcodes.context import Context
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.tensor.types import Problem
+from synnergy.wire.codec import encode
 
 #: Weights stay resident for this many models.
 CACHED_PLANS = 8
+#: Tensors that one call takes or gives, and bytes that describe them in state.
+MAX_VALUES = 1_024
+MAX_SIGNATURE_BYTES = 64 * 1024
 
-_plans: OrderedDict[bytes, tensor.Plan] = OrderedDict()
+_plans: OrderedDict[tuple[bytes, ...], tensor.Plan] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -23,7 +31,7 @@ def artefact_bytes(context: Context, artefact: records.Artefact) -> bytes:
     """The file that a complete artefact's chunks make up. Missing content is corruption."""
     parts: list[bytes] = []
     for chunk in artefact.chunks:
-        payload = context.payload(chunk)
+        payload = context.artefact_chunk(chunk)
         if payload is None:
             raise LookupError(f"chunk {chunk.hex()} is recorded but not stored")
         parts.append(payload.content)
@@ -32,15 +40,31 @@ def artefact_bytes(context: Context, artefact: records.Artefact) -> bytes:
 
 def load_plan(context: Context, digest: bytes) -> tensor.Plan | Rejected:
     """The checked plan of a complete artefact, or every reason why there can be none (MKT-4)."""
-    with _lock:
-        if digest in _plans:
-            _plans.move_to_end(digest)
-            return _plans[digest]
     artefact = records.artefacts.load(context.journal, digest)
     if artefact is None or artefact.received < len(artefact.chunks):
         return Rejected(
             "MKT-3", "upload_incomplete", f"the file {digest.hex()} is not completely uploaded"
         )
+    plan = _kept(context, digest, artefact)
+    if isinstance(plan, Rejected):
+        return plan
+    if plan.cost.memory > context.schedule.limits["memory_bytes"].gas:
+        return Rejected(
+            "INF-5",
+            "too_much_memory",
+            f"one row needs {plan.cost.memory} bytes,"
+            f" at most {context.schedule.limits['memory_bytes'].gas} are allowed",
+        )
+    return plan
+
+
+def _kept(context: Context, digest: bytes, artefact: records.Artefact) -> tensor.Plan | Rejected:
+    """The plan of a complete artefact's bytes, made or remembered."""
+    key = (digest, *artefact.chunks)
+    with _lock:
+        if key in _plans:
+            _plans.move_to_end(key)
+            return _plans[key]
     content = artefact_bytes(context, artefact)
     if len(content) != artefact.size or hashlib.sha256(content).digest() != digest:
         return Rejected(
@@ -50,21 +74,33 @@ def load_plan(context: Context, digest: bytes) -> tensor.Plan | Rejected:
         plan = tensor.load(content)
     except tensor.Unsupported as unsupported:
         return _unsupported(unsupported.problems)
-    problems = plan.ledger_problems()
+    problems = (*plan.ledger_problems(), *_signature_problems(plan))
     if problems:
         return _unsupported(problems)
-    if plan.cost.memory > context.schedule.limits["memory_bytes"].gas:
-        return Rejected(
-            "INF-5",
-            "too_much_memory",
-            f"one row needs {plan.cost.memory} bytes,"
-            f" at most {context.schedule.limits['memory_bytes'].gas} are allowed",
-        )
     with _lock:
-        _plans[digest] = plan
+        _plans[key] = plan
         while len(_plans) > CACHED_PLANS:
             _plans.popitem(last=False)
     return plan
+
+
+def tensor_specs(plan: tensor.Plan) -> tuple[records.TensorSpec, ...]:
+    """A plan's inputs as state describes them."""
+    return tuple(records.TensorSpec(spec.name, spec.dtype, spec.shape) for spec in plan.inputs)
+
+
+def _signature_problems(plan: tensor.Plan) -> list[Problem]:
+    """Why inputs and outputs are too many, or too long-winded, for the state to describe."""
+    problems: list[Problem] = []
+    for what, count in (("inputs", len(plan.inputs)), ("outputs", len(plan.outputs))):
+        if count > MAX_VALUES:
+            reason = f"it has {count} {what}, at most {MAX_VALUES} are allowed"
+            problems.append(Problem("", "model", reason))
+    described = len(encode((tensor_specs(plan), plan.outputs)))
+    if described > MAX_SIGNATURE_BYTES:
+        reason = f"names and shapes of its inputs and outputs take {described} bytes"
+        problems.append(Problem("", "model", f"{reason}, at most {MAX_SIGNATURE_BYTES}"))
+    return problems
 
 
 def _unsupported(problems: tuple[Problem, ...]) -> Rejected:
