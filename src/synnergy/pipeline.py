@@ -37,6 +37,8 @@ from synnergy.wire.types import Amount, Digest, Gas, ShortText
 
 #: A transaction may name an expiry at most this many blocks ahead (TX-8).
 MAX_EXPIRY_AHEAD = 1_000_000
+#: Characters of a result's message; it is kept for ever, and a receipt has to hold it (TX-6).
+MAX_MESSAGE = 4_000
 
 
 class TransactionResult(Struct, frozen=True):
@@ -72,7 +74,7 @@ class Surroundings:
     """What a block gives to each of its transactions.
 
     `authenticate` is identity's, possibly remembering what it verified before; `policy` is the set
-    in force as the journal stands; `payload` reads content beside the tree by commitment;
+    in force as the journal stands; `artefact_chunk` reads a file's chunk, beside the tree;
     `programs` keeps verified programs.
     """
 
@@ -80,7 +82,7 @@ class Surroundings:
     schedule: Schedule
     authenticate: Callable[[bytes], Transaction | Rejected]
     policy: Callable[[], CompiledSet]
-    payload: Callable[[bytes], Payload | None]
+    artefact_chunk: Callable[[bytes], Payload | None]
     programs: ProgramCache
 
 
@@ -133,7 +135,7 @@ def open_context(
         meter=Meter(transaction.body.gas_limit),
         schedule=around.schedule,
         policy=around.policy(),
-        payload=around.payload,
+        artefact_chunk=around.artefact_chunk,
         quoting=quoting,
     )
 
@@ -290,6 +292,7 @@ def pay(transaction: Transaction, journal: Journal, payer: str, gas_used: int) -
 def conclude(context: Context, outcome: Outcome, fee: int) -> Executed:
     """The result, and the receipts with the fee and gas that are known only now (RCPT-1)."""
     rejected = outcome.rejection or Rejected("", "", "")
+    message = rejected.message[:MAX_MESSAGE]
     gas_used = context.meter.used
     receipts = [settlement.receipt for settlement in context.settlements]
     if outcome.status != "ok" and context.attempt is not None:
@@ -297,7 +300,7 @@ def conclude(context: Context, outcome: Outcome, fee: int) -> Executed:
             msgspec.structs.replace(
                 context.attempt,
                 policy=receipt_policy(context),
-                outcome=ReceiptOutcome("refused", rejected.rule, rejected.code, rejected.message),
+                outcome=ReceiptOutcome("refused", rejected.rule, rejected.code, message),
             )
         )
     receipts = [msgspec.structs.replace(receipt, fee=fee, gas=gas_used) for receipt in receipts]
@@ -306,7 +309,7 @@ def conclude(context: Context, outcome: Outcome, fee: int) -> Executed:
         status="ok" if outcome.status == "ok" else "refused",
         rule=rejected.rule,
         code=rejected.code,
-        message=rejected.message,
+        message=message,
         where=str(outcome.where or ""),
         gas_used=gas_used,
         fee=fee,
@@ -320,7 +323,8 @@ def conclude(context: Context, outcome: Outcome, fee: int) -> Executed:
 
 def inadmissible(transaction: bytes, why: Rejected) -> Executed:
     """No effect, no fee, no nonce: only a result that says so (TX-6)."""
+    message = why.message[:MAX_MESSAGE]
     result = TransactionResult(
-        transaction, "inadmissible", why.rule, why.code, why.message, "", 0, 0, b"", (), ()
+        transaction, "inadmissible", why.rule, why.code, message, "", 0, 0, b"", (), ()
     )
     return Executed(result, (), ())

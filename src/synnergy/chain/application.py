@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from synnergy.chain.archive import Location, height_key, save_receipts
+from synnergy.chain.archive import Location, height_key, payload_database, save_receipts
 from synnergy.chain.block import (
     Proposal,
     StoredBlock,
@@ -58,6 +58,10 @@ MAX_BLOCK_BYTES = 8 * 1024 * 1024
 REMEMBERED_TRANSACTIONS = 20_000
 
 
+#: The database of a payload, and its commitment.
+PayloadKey = tuple[str, bytes]
+
+
 class BadNode(Exception):
     """This node cannot serve this chain; the message names every reason."""
 
@@ -77,7 +81,7 @@ class _Working:
     proposal: Proposal
     journal: Journal
     receipts: tuple[Receipt, ...]
-    payloads: dict[bytes, Payload]
+    payloads: dict[PayloadKey, Payload]
     stored: tuple[StoredTransaction, ...]
     accumulator_before: accumulator.Accumulator
 
@@ -213,7 +217,7 @@ class Application:
         journal = self.journal()
         before = records.receipts_root.load(journal, records.SINGLE)
         assert before is not None
-        payloads: dict[bytes, Payload] = {}
+        payloads: dict[PayloadKey, Payload] = {}
         events = run_due(journal, proposal.time)
         executed: list[Executed] = []
         stored: list[StoredTransaction] = []
@@ -225,11 +229,13 @@ class Application:
             if isinstance(transaction, Transaction):
                 for attachment in attachments:
                     parties = (transaction.body.sender,) if attachment.salt else ()
-                    payloads[attachment.reference.commitment] = Payload(
+                    where = payload_database(attachment.salt)
+                    payloads[where, attachment.reference.commitment] = Payload(
                         attachment.salt, attachment.content, parties
                     )
             done = run_transaction(raw, journal, around)
-            payloads.update(done.outputs)
+            for commitment, output in done.outputs:
+                payloads[payload_database(output.salt), commitment] = output
             executed.append(done)
         receipts = tuple(receipt for done in executed for receipt in done.receipts)
         if receipts:
@@ -272,8 +278,8 @@ class Application:
                 if result.status != "inadmissible":
                     location = Location(header.height, index)
                     batch.put("transactions", result.transaction, encode(location))
-            for commitment, payload in working.payloads.items():
-                batch.put("payloads", commitment, encode(payload))
+            for (database, commitment), payload in working.payloads.items():
+                batch.put(database, commitment, encode(payload))
             if working.receipts:
                 before = working.accumulator_before
                 save_receipts(batch.put, header.height, working.receipts, before, self._tree)
@@ -316,15 +322,16 @@ class Application:
         return cache
 
     def surroundings(
-        self, height: int, time: int, journal: Journal, payloads: Mapping[bytes, Payload]
+        self, height: int, time: int, journal: Journal, payloads: Mapping[PayloadKey, Payload]
     ) -> Surroundings:
         """What a block gives its transactions; `payloads` are those of the block so far."""
 
-        def payload(commitment: bytes) -> Payload | None:
-            fresh = payloads.get(commitment)
+        def artefact_chunk(digest: bytes) -> Payload | None:
+            where = payload_database(b"")
+            fresh = payloads.get((where, digest))
             if fresh is not None:
                 return fresh
-            stored = self.store.get("payloads", commitment)
+            stored = self.store.get(where, digest)
             return decode_trusted(stored, Payload) if stored is not None else None
 
         schedule = self._schedule()
@@ -333,7 +340,7 @@ class Application:
             schedule=schedule,
             authenticate=self.authenticate,
             policy=lambda: self.policy_in(journal),
-            payload=payload,
+            artefact_chunk=artefact_chunk,
             programs=self._programs_of(schedule),
         )
 

@@ -63,6 +63,21 @@ def height_key(height: int) -> bytes:
     return height.to_bytes(8, "big")
 
 
+def payload_database(salt: bytes) -> str:
+    """Where a payload is kept: artefact chunks, which have no salt, apart from people's (TX-4).
+
+    sha256(salt ‖ content) alone doesn't say where the salt ends, so a salted payload can have
+    the commitment of somebody's chunk, and must not take its place.
+    """
+    return "payloads" if salt else "artefacts"
+
+
+def load_payload(get: Get, commitment: bytes) -> Payload | None:
+    """What is kept under a commitment, an artefact chunk first; None where unknown or erased."""
+    stored = get("artefacts", commitment) or get("payloads", commitment)
+    return decode_trusted(stored, Payload) if stored is not None else None
+
+
 def load_block(get: Get, height: int) -> StoredBlock | None:
     """The stored block at `height`, read through a store's or a snapshot's `get`."""
     stored = get("blocks", height_key(height))
@@ -95,10 +110,12 @@ def reattach(get: Get, stored: StoredTransaction) -> bytes | None:
     kept = decode_trusted(stored.content, Envelope)
     attachments: list[Payload] = []
     for reference in kept.body.attachments:
-        found = get("payloads", reference.commitment)
-        if found is None:
+        kept_under = (get(where, reference.commitment) for where in ("artefacts", "payloads"))
+        found = [decode_trusted(stored, Payload) for stored in kept_under if stored is not None]
+        fitting = [payload for payload in found if len(payload.content) == reference.length]
+        if not fitting:
             return None
-        attachments.append(decode_trusted(found, Payload))
+        attachments.append(fitting[0])
     whole = Envelope(
         kept.body,
         kept.signatures,

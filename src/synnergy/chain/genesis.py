@@ -18,7 +18,7 @@ from synnergy.state.journal import Journal
 from synnergy.wire.codec import Struct, encode
 from synnergy.wire.types import Address, Amount, Count, Jurisdiction, Text, Time
 
-HexKey = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$", description="hex, or empty")]
+HexKey = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$(?!\n)", description="hex, or empty")]
 GENESIS_FORMAT = 1
 
 
@@ -36,7 +36,7 @@ class Genesis(Struct, frozen=True):
     """Everything the first state is made from. `signer` is the solo engine's public key."""
 
     format: int
-    name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,17}$")]
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,17}$(?!\n)")]
     time: Time
     local_only: bool
     wallets: tuple[GenesisWallet, ...]

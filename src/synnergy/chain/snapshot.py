@@ -84,7 +84,7 @@ def _chunks(view: View) -> Iterator[Chunk]:
     files: list[Item] = []
     size = 0
     for digest in _artefact_chunks(view):
-        stored = view.get("payloads", digest)
+        stored = view.get("artefacts", digest)
         if stored is None:
             raise LookupError(f"artefact chunk {digest.hex()} is recorded but not stored")
         content = decode_trusted(stored, Payload).content
@@ -130,7 +130,7 @@ def restore_snapshot(folder: Path, store: Store, genesis: Genesis) -> Manifest:
         if isinstance(imported, Rejected):
             raise RestoreFailed(imported.message)
         missing = [
-            digest for digest in _artefact_chunks(batch) if batch.get("payloads", digest) is None
+            digest for digest in _artefact_chunks(batch) if batch.get("artefacts", digest) is None
         ]
         if imported != manifest.items or missing:
             raise RestoreFailed("the snapshot lacks items or artefact chunks")
@@ -145,7 +145,7 @@ def restore_snapshot(folder: Path, store: Store, genesis: Genesis) -> Manifest:
 
 def _state_items(folder: Path, manifest: Manifest, batch: Batch) -> Iterator[Item]:
     """State items of all chunks in order; artefact chunks go to the batch on the way."""
-    put = partial(batch.put, "payloads")
+    put = partial(batch.put, "artefacts")
     for index, expected in enumerate(manifest.chunks):
         content = folder.joinpath(f"{index:06}").read_bytes()
         if hashlib.sha256(content).digest() != expected:

@@ -248,7 +248,7 @@ def _too_large() -> Rejected:
 
 
 def _fits(outputs: list[NamedTensor]) -> bool:
-    """Whether outputs keep to the limit; strings are as long as they please, so each is looked at."""
+    """Whether outputs keep to the limit; each string is looked at, as long as it may be."""
     room = MAX_OUTPUT_BYTES
     for _, _, array in outputs:
         if array.dtype.kind != "O":

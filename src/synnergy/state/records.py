@@ -120,12 +120,14 @@ class Document(Struct, frozen=True):
 
 
 Dimension = int | str | None
+#: What a model calls a tensor; the tensor engine allows 1,024 bytes.
+ValueName = Annotated[str, Meta(max_length=1_024)]
 
 
 class TensorSpec(Struct, frozen=True):
     """A model's input or output: element type and shape (symbol or None where it varies)."""
 
-    name: ShortText
+    name: ValueName
     dtype: ShortText
     shape: tuple[Dimension, ...] | None
 
@@ -152,7 +154,7 @@ class Model(Struct, frozen=True):
     limitations: Digest | None
     allow_missing: bool
     inputs: tuple[TensorSpec, ...]
-    outputs: tuple[ShortText, ...]
+    outputs: tuple[ValueName, ...]
     published_height: Height
     published_time: Time
     withdrawn: bool

@@ -17,7 +17,7 @@ MAX_DATA_BYTES = 262_144
 MAX_ATTACHMENTS = 16
 SALT_BYTES = 32
 
-ChainId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,17}-[0-9a-f]{32}$")]
+ChainId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,17}-[0-9a-f]{32}$(?!\n)")]
 
 
 class AttachmentReference(Struct, frozen=True):

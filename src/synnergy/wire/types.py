@@ -18,6 +18,7 @@ Digest = Annotated[bytes, Meta(min_length=32, max_length=32, description="SHA-25
 PublicKey = Annotated[bytes, Meta(min_length=32, max_length=32, description="Ed25519")]
 Signature = Annotated[bytes, Meta(min_length=64, max_length=64, description="Ed25519")]
 
+# A `$` alone also matches before a final newline.
 #: A wallet or contract: bech32 of 20 bytes with the prefix `syn`, lower case (ID-2).
 Address = Annotated[
     str,
@@ -29,7 +30,7 @@ Address = Annotated[
     ),
 ]
 #: ISO 3166-1 alpha-2.
-Jurisdiction = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Jurisdiction = Annotated[str, Meta(pattern=r"^[A-Z]{2}$(?!\n)")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$(?!\n)")]
 Text = Annotated[str, Meta(max_length=65_536)]
 ShortText = Annotated[str, Meta(max_length=1_000)]

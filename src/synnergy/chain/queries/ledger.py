@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from synnergy.chain.application import MAX_BLOCK_BYTES
-from synnergy.chain.archive import Location, height_key, load_block
+from synnergy.chain.archive import Location, height_key, load_block, load_payload
 from synnergy.chain.block import StoredTransaction
 from synnergy.chain.genesis import Genesis
 from synnergy.chain.queries.moment import Moment
@@ -235,8 +235,7 @@ def account_view(moment: Moment, address: str) -> AccountView:
 
 def find_payload(moment: Moment, commitment: bytes) -> Payload | None:
     """What is kept beside the tree under a commitment; None where unknown or erased."""
-    stored = moment.view.get("payloads", commitment)
-    return decode_trusted(stored, Payload) if stored is not None else None
+    return load_payload(moment.view.get, commitment)
 
 
 def may_read_payload(moment: Moment, payload: Payload, reader: str | None) -> bool:

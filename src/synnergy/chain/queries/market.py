@@ -129,7 +129,7 @@ def artefact_of_model(moment: Moment, identifier: bytes) -> records.Artefact | N
 
 def read_chunk(get: Callable[[str, bytes], bytes | None], digest: bytes) -> bytes:
     """One chunk of a published file; chunks are never erased, so a missing one is corruption."""
-    stored = get("payloads", digest)
+    stored = get("artefacts", digest)
     if stored is None:
         raise LookupError(f"chunk {digest.hex()} is recorded but not stored")
     return decode_trusted(stored, Payload).content
