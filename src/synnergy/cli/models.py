@@ -54,9 +54,7 @@ def publish(
     sender: From,
     version: Annotated[
         str,
-        typer.Option(
-            "--version", metavar="V", help="Which version; published ones are immutable."
-        ),
+        typer.Option("--version", metavar="V", help="Its version, immutable once published."),
     ] = "1",
     licence_file: Annotated[
         Path | None,
@@ -123,6 +121,7 @@ def publish(
         "digest": sent.value.digest.hex(),
         **committed(sent),
         "gas_used": sent.gas_used + uploaded.gas_used,
+        "fee": sent.fee + uploaded.fee,
         "reference": f"{wallet.address}/{name}@{version}",
         "size": len(content),
     }

@@ -121,8 +121,8 @@ class Session:
 
     @contextmanager
     def progress(self, label: str) -> Generator[Report]:
-        """A bar on stderr while something long goes on; nothing with --json."""
-        if self.settings.json:
+        """A bar on the terminal while something long goes on; nothing with --json."""
+        if self.settings.json or not self.messages.is_terminal:
             yield lambda _done, _total: None
             return
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())

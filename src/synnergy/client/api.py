@@ -289,4 +289,6 @@ def _failure(response: httpx.Response) -> ClientError:
             f"{response.request.url.host} answered with status {response.status_code}",
             status=response.status_code,
         )
-    return ClientError(said.code, said.message, rule=said.rule)
+    # A node that failed inside may have done what it was asked all the same.
+    kind = NodeUnavailable if response.status_code >= 500 else ClientError
+    return kind(said.code, said.message, rule=said.rule)

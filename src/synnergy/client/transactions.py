@@ -103,9 +103,12 @@ class Sender:
         return self.keys.address
 
     def chain(self) -> replies.Chain:
-        """The chain as it stood when first asked."""
-        if self._chain is None:
-            self._chain = self.node.chain()
+        """The chain as it stood when last asked."""
+        return self._chain or self.refresh()
+
+    def refresh(self) -> replies.Chain:
+        """Ask for the chain again, whose height decides when a transaction expires."""
+        self._chain = self.node.chain()
         return self._chain
 
     def quote(self, call: Call[R]) -> replies.Quote:
@@ -117,6 +120,7 @@ class Sender:
 
         Raises ClientError where it is refused (with the id where a fee was paid), OutcomeUnknown.
         """
+        self.refresh()
         quote = self.quote(call)
         if quote.status == "refused":
             raise ClientError(quote.code, quote.message, rule=quote.rule)
@@ -136,9 +140,8 @@ class Sender:
 
     def body(self, call: Call[R], nonce: int, gas_limit: int) -> Body:
         chain = self.chain()
-        return build_body(
-            chain, self.address, call, nonce, gas_limit, self.node.chain().height + LIFETIME_BLOCKS
-        )
+        expiry = chain.height + LIFETIME_BLOCKS
+        return build_body(chain, self.address, call, nonce, gas_limit, expiry)
 
     def hand_over(
         self, body: Body, attachments: tuple[Attachment, ...], wait: float = WAIT_SECONDS
@@ -162,10 +165,10 @@ class Sender:
         except NodeUnavailable as gone:
             if gone.code == "no_node":
                 raise
+            if gone.code == "halted":
+                raise OutcomeUnknown(identifier, gone.message) from None
             return replies.TransactionReply(identifier, "pending")
         except ClientError as failed:
-            if failed.code == "halted":
-                raise OutcomeUnknown(identifier, failed.message) from None
             # An earlier attempt of this very transaction may have arrived after all.
             known = self.node.transaction(identifier) if failed.code == "replayed" else None
             if known is None:

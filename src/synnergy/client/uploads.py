@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from synnergy.client import replies, verbs
 from synnergy.client.failures import ClientError
-from synnergy.client.transactions import Call, Sender, conclude
-from synnergy.opcodes.artefacts import CHUNK_BYTES, DEPOSIT_PER_CHUNK, Uploaded
+from synnergy.client.transactions import Call, Sender, Sent, conclude
+from synnergy.opcodes.artefacts import CHUNK_BYTES, DEPOSIT_PER_CHUNK, Committed, Uploaded
 from synnergy.wire.transaction import Attachment
 
 #: Chunks under way at once: half a block's worth.
@@ -28,10 +28,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file on the ledger: its digest, and the gas that bringing it there took this time."""
+    """A file on the ledger: its digest, and what bringing it there took this time."""
 
     digest: bytes
     gas_used: int
+    fee: int
 
 
 def no_progress(_done: int, _total: int) -> None:
@@ -52,18 +53,20 @@ def upload(sender: Sender, content: bytes, progress: Progress = no_progress) -> 
     digest = hashlib.sha256(content).digest()
     chunks = split(content)
     known = sender.node.artefact(digest.hex())
-    gas_used = 0
+    gas_used = fee = 0
     if known is None or known.owner != sender.address:
-        gas_used += _commit(sender, digest, len(content), chunks)
+        sent = _commit(sender, digest, len(content), chunks)
+        gas_used, fee = sent.gas_used, sent.fee
         known = sender.node.artefact(digest.hex())
     received = known.received if known else 0
     for _ in range(RESTARTS):
         progress(min(received * CHUNK_BYTES, len(content)), len(content))
         if received == len(chunks):
-            return Upload(digest, gas_used)
+            return Upload(digest, gas_used, fee)
         run = _Run(sender, digest, chunks, received, len(content), progress)
         stopped = run.send()
         gas_used += run.gas_used
+        fee += run.fee
         received = _received(sender, digest)
         if stopped is not None and received == run.first:
             raise stopped
@@ -74,11 +77,13 @@ def upload(sender: Sender, content: bytes, progress: Progress = no_progress) -> 
     )
 
 
-def _commit(sender: Sender, digest: bytes, size: int, chunks: tuple[bytes, ...]) -> int:
+def _commit(
+    sender: Sender, digest: bytes, size: int, chunks: tuple[bytes, ...]
+) -> Sent[Committed]:
     digests = tuple(hashlib.sha256(chunk).digest() for chunk in chunks)
     deposit = DEPOSIT_PER_CHUNK * len(chunks)
     call = verbs.model_commit(digest=digest, size=size, chunks=digests, spends=deposit)
-    return sender.send(call).gas_used
+    return sender.send(call)
 
 
 def _received(sender: Sender, digest: bytes) -> int:
@@ -105,10 +110,12 @@ class _Run:
         self.total = total
         self.progress = progress
         self.gas_used = 0
+        self.fee = 0
 
     def send(self) -> ClientError | None:
         """Send what is missing; the failure that ended the pass early, if one did."""
         node = self.sender.node
+        self.sender.refresh()
         # Chunks but the last cost the same; indexes take a few bytes more or less.
         quoted = self.sender.quote(self._call(self.first))
         if quoted.status == "refused":
@@ -140,5 +147,7 @@ class _Run:
     def _settle(self, index: int, reply: replies.TransactionReply) -> None:
         """Wait for one chunk to be on the ledger."""
         committed = self.sender.follow(reply.transaction, reply)
-        self.gas_used += conclude(committed, self._call(index)).gas_used
+        sent = conclude(committed, self._call(index))
+        self.gas_used += sent.gas_used
+        self.fee += sent.fee
         self.progress(min((index + 1) * CHUNK_BYTES, self.total), self.total)
