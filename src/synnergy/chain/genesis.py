@@ -8,9 +8,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from synnergy.identity.address import is_address
+from synnergy.identity.address import address_of, is_address
 from synnergy.opcodes.entities import wallet_entity
 from synnergy.policy.check import check_new_set
+from synnergy.policy.digest import policy_digest
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.state.accumulator import Accumulator
@@ -124,13 +125,13 @@ def apply_genesis(genesis: Genesis, journal: Journal) -> None:
             gas_version=genesis.gas_version,
         ),
     )
-    digest = hashlib.sha256(genesis.policy.encode()).digest()
-    records.policies.save(journal, 1, records.PolicyRecord(1, digest, genesis.policy, 0))
+    record = records.PolicyRecord(1, policy_digest(genesis.policy), genesis.policy, 0)
+    records.policies.save(journal, 1, record)
     records.receipts_root.save(journal, records.SINGLE, Accumulator())
     governance = records.governance.load(journal, records.SINGLE)
     assert governance is not None
     regulators = [wallet_entity(journal, governance, address) for address in genesis.regulators]
-    checked = check_new_set(genesis.policy, regulators, genesis.threshold)
+    checked = check_new_set(genesis.policy, regulators, genesis.threshold, time=genesis.time)
     if isinstance(checked, Rejected):
         raise BadGenesis(f"the policy set cannot be used: {checked}")
 
@@ -154,6 +155,10 @@ def _check(genesis: Genesis) -> None:
     if missing:
         raise BadGenesis(f"not among the wallets: {', '.join(missing)}")
     for wallet in genesis.wallets:
+        if wallet.public_key and address_of(bytes.fromhex(wallet.public_key)) != wallet.address:
+            raise BadGenesis(f"{wallet.address} is not the address of its public key")
+        if len(set(wallet.roles)) != len(wallet.roles):
+            raise BadGenesis(f"{wallet.address}: a role is listed twice")
         if ("regulator" in wallet.roles) != (wallet.address in genesis.regulators):
             raise BadGenesis(f"{wallet.address}: the role regulator is for the listed regulators")
     if sum(wallet.balance for wallet in genesis.wallets) >= 2**53:

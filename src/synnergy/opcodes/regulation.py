@@ -14,6 +14,7 @@ from synnergy.opcodes.context import Context
 from synnergy.opcodes.entities import Resource, wallet_entity, wallet_resource
 from synnergy.opcodes.models import Done, model_id
 from synnergy.policy.check import check_new_set
+from synnergy.policy.digest import policy_digest
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.vm.catalogue import domain_opcode
@@ -242,7 +243,13 @@ def set_policy(context: Context, arguments: SetPolicy) -> Agreement | Rejected:
     regulators = [
         wallet_entity(context.journal, governance, address) for address in governance.regulators
     ]
-    checked = check_new_set(arguments.text, regulators, governance.threshold)
+    checked = check_new_set(
+        arguments.text,
+        regulators,
+        governance.threshold,
+        height=context.block.height,
+        time=context.block.time,
+    )
     if isinstance(checked, Rejected):
         return checked
     agreed = agree(context, "REGULATION_SET_POLICY", encode(arguments))
@@ -251,7 +258,7 @@ def set_policy(context: Context, arguments: SetPolicy) -> Agreement | Rejected:
     if agreed < governance.threshold:
         return Agreement(agreed, governance.threshold, False, governance.policy_version)
     version = governance.policy_version + 1
-    digest = hashlib.sha256(arguments.text.encode()).digest()
+    digest = policy_digest(arguments.text)
     records.policies.save(
         context.journal,
         version,
