@@ -17,7 +17,7 @@ from synnergy.tensor.execution import (
     run_operator,
     title,
 )
-from synnergy.tensor.limits import Limits
+from synnergy.tensor.limits import FUNCTION_WEIGHT, Limits
 from synnergy.tensor.liveness import (
     STRING_BYTES,
     LifetimeCache,
@@ -286,7 +286,8 @@ def _fold(
     types = [value.type for value in outputs if value is not None]
     if not all(isinstance(kind, TensorType) for kind in types):
         return
-    cost = work.macs + work.elements + work.functions + sum(kind.elements for kind in types)
+    cost = work.macs + work.elements + FUNCTION_WEIGHT * work.functions
+    cost += sum(kind.elements for kind in types)
     if inference.folded_work + cost > inference.limits.folded_work:
         return
     inference.folded_work += cost

@@ -91,10 +91,19 @@ def check_arrays(graph: Graph, arrays: Mapping[str, Array]) -> None:
             continue
         if array.dtype != DTYPES[entry.dtype]:
             raise BadInput(f"the input {entry.name!r} is {array.dtype}, not {entry.dtype}")
-        if array.dtype.kind == "O" and not all(
-            isinstance(item, str) for item in array.reshape(-1).tolist()
-        ):
+        if array.dtype.kind == "O" and not all(map(_is_text, array.reshape(-1).tolist())):
             raise BadInput(f"the input {entry.name!r} holds something that isn't a string")
+
+
+def _is_text(item: object) -> bool:
+    """Whether this is a string that UTF-8 can encode."""
+    if not isinstance(item, str):
+        return False
+    try:
+        item.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_values(arrays: Mapping[str, Array], allow_missing: bool) -> None:

@@ -24,8 +24,12 @@ class Limits:
     memory: int = 1 << 30
     #: Nodes visited by one shape inference, subgraph passes included.
     inferences: int = 200_000
-    #: Constant folding: element operations and multiply-adds of one specialisation.
-    folded_work: int = 1 << 26
+    #: Constant folding in one specialisation: element operations and multiply-adds, functions
+    #: counted FUNCTION_WEIGHT times.
+    folded_work: int = 1 << 25
 
 
 DEFAULT_LIMITS = Limits()
+
+#: How many element operations an evaluation of exp, sin, pow … takes, generously.
+FUNCTION_WEIGHT = 32

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from synnergy.tensor.casts import canonicalise
 from synnergy.tensor.dynamic import DynamicScope, contents, run_dynamic
 from synnergy.tensor.encoding import NamedTensor
@@ -163,7 +165,7 @@ class Plan:
         check_arrays(self.model.graph, arrays)
         results = self._run_static(arrays) if self.static else self._run_dynamic(arrays)
         check_environment()
-        return [(name, kind, canonicalise(array)) for name, kind, array in results]
+        return [(name, kind, _owned(array)) for name, kind, array in results]
 
     def _run_static(self, arrays: Mapping[str, Array]) -> list[NamedTensor]:
         specialised = self.specialise({name: array.shape for name, array in arrays.items()})
@@ -193,6 +195,11 @@ class Plan:
             name: maps_of(kind, array) if isinstance(kind, MapsType) else array
             for name, kind, array in self.execute(arrays, kernel)
         }
+
+
+def _owned(array: Array) -> Array:
+    """A result of its own, not a view of a weight or an input, with the one NaN. TENSOR-4"""
+    return canonicalise(np.array(array, order="C"))
 
 
 def maps_of(kind: MapsType, array: Array) -> list[dict[Any, Any]]:

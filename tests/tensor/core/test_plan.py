@@ -144,8 +144,17 @@ def test_strings_must_be_strings() -> None:
     nodes = [helper.make_node("Identity", ["x"], ["y"])]
     plan = plan_of(model(nodes, {"x": (object, ["N"])}, ["y"]))
     assert plan.run({"x": np.array(["a", "b"], object)})["y"].tolist() == ["a", "b"]
-    with pytest.raises(BadInput, match="isn't a string"):
-        plan.run({"x": np.array(["a", 1], object)})
+    for strange in (1, None, b"bytes", "\ud800"):
+        with pytest.raises(BadInput, match="isn't a string"):
+            plan.run({"x": np.array(["a", strange], object)})
+
+
+def test_results_are_not_views() -> None:
+    proto = model([helper.make_node("Identity", ["x"], ["y"])], {"x": (np.float32, [2])}, ["y"])
+    x = np.float32([1, 2])
+    result = plan_of(proto).run({"x": x})["y"]
+    result[0] = 5
+    assert x.tolist() == [1, 2]
 
 
 def test_nan_is_canonical_on_outputs() -> None:
