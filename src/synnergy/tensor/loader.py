@@ -34,6 +34,22 @@ OPSETS: dict[str, range] = {
     "": range(9, int(onnx.defs.onnx_opset_version()) + 1),
     "ai.onnx.ml": range(1, int(onnx.defs.onnx_ml_opset_version()) + 1),
 }
+#: Operators of ai.onnx that mean the same since before the first version above, and since when:
+#: LightGBM's exporter declares version 8 whatever it is told. TENSOR-32
+_UNCHANGED = {
+    "Add": 7,
+    "ArgMax": 1,
+    "Cast": 6,
+    "Concat": 4,
+    "Div": 7,
+    "Exp": 6,
+    "Identity": 1,
+    "Mul": 7,
+    "Reshape": 5,
+    "Sigmoid": 6,
+    "Sub": 7,
+    "Transpose": 1,
+}
 _IR_VERSIONS = range(3, int(onnx.IR_VERSION) + 1)
 
 _ATTRIBUTE = onnx.AttributeProto
@@ -134,9 +150,17 @@ def _read_header(reading: _Reading, proto: Any) -> None:
         reading.opsets[domain] = version
         known = OPSETS.get(domain)
         # An import of another domain that no node uses does no harm.
-        if known is not None and version not in known:
-            span = f"{known.start} to {known.stop - 1}"
-            reading.refuse("", "model", f"opset {version} of {domain or 'ai.onnx'} isn't {span}")
+        if known is None or version in known or (not domain and _unchanged(proto.graph, version)):
+            continue
+        span = f"{known.start} to {known.stop - 1}"
+        reading.refuse("", "model", f"opset {version} of {domain or 'ai.onnx'} isn't {span}")
+
+
+def _unchanged(graph: Any, version: int) -> bool:
+    """Whether the graph's nodes of ai.onnx mean in an old version what they mean today."""
+    old = [node for node in graph.node if node.domain in ("", "ai.onnx")]
+    known = all(version >= _UNCHANGED.get(node.op_type, version + 1) for node in old)
+    return version < OPSETS[""].start and known
 
 
 def _count_nodes(reading: _Reading, graph: Any, depth: int) -> bool:
