@@ -151,13 +151,14 @@ ENSEMBLE_ROWS = np.array(
 def test_tree_ensemble_with_membership() -> None:
     # ML-36
     agree("TreeEnsemble", ENSEMBLE_ROWS, **_ensemble())
-    agree(
-        "TreeEnsemble",
-        ENSEMBLE_ROWS,
-        **_ensemble(
-            nodes_missing_value_tracks_true=[1, 1], post_transform=1, aggregate_function=0
-        ),
-    )
+    tracked = _ensemble(nodes_missing_value_tracks_true=[1, 1], aggregate_function=0)
+    agree("TreeEnsemble", ENSEMBLE_ROWS, **tracked)
+    # The oracle takes SOFTMAX (1) for LOGISTIC (2) and the other way round.
+    for mine, theirs in ((1, 2), (2, 1), (3, 3), (4, 4)):
+        assert_close(
+            ours("TreeEnsemble", ENSEMBLE_ROWS, post_transform=mine, **tracked)[0],
+            oracle("TreeEnsemble", ENSEMBLE_ROWS, post_transform=theirs, **tracked)[0],
+        )
     (result,) = ours("TreeEnsemble", ENSEMBLE_ROWS, **_ensemble())
     assert result[:, 0].tolist() == [1, 0, 1, 0, 1, 0, 0, 0]
 
