@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from synnergy.api.server import ServeError, open_node, parse_listen, serve
+from synnergy.api.server import ServeError, bind, open_node, parse_listen, serve
 from synnergy.chain.genesis import chain_id_of
 from synnergy.opcodes.ledger import Transfer
 from synnergy.state.store import Store
@@ -108,6 +108,17 @@ def test_a_busy_address(home: Path) -> None:
         port = taken.getsockname()[1]
         line = refusal(home, f"127.0.0.1:{port}")
     assert f"127.0.0.1:{port}" in line and "listen" in line
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a" * 300, "..", "é" * 70])
+def test_an_address_that_is_none(home: Path, host: str) -> None:
+    assert "cannot listen" in refusal(home, f"{host}:0")
+
+
+def test_small_answers_are_sent_at_once() -> None:
+    """asyncio turns Nagle's algorithm off only where the socket names its protocol."""
+    with bind("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 def test_a_store_that_a_node_has_open(home: Path) -> None:
