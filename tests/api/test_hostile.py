@@ -83,6 +83,15 @@ def test_huge_bodies(world: World, path: str) -> None:
     check_error(world.client.post(path, content=body[:-1], headers=OCTETS), 400)
 
 
+def test_bodies_together_are_limited_and_let_go(world: World, monkeypatch) -> None:
+    monkeypatch.setattr("synnergy.api.bodies.MAX_HELD_BYTES", 1_000)
+    for _ in range(3):
+        answer = world.client.post("/v1/quotes", content=bytes(1_001), headers=OCTETS)
+        check_error(answer, 429)
+        assert answer.headers["retry-after"]
+        check_error(world.client.post("/v1/quotes", content=bytes(999), headers=OCTETS), 400)
+
+
 # ---- parameters --------------------------------------------------------------------------------
 
 segment = (
@@ -278,6 +287,11 @@ def test_a_slow_body_is_given_up(world: World, monkeypatch) -> None:
         return {}
 
     scope = {"type": "http", "headers": [(b"content-type", b"application/octet-stream")]}
+
+    async def read() -> None:
+        async with bodies.Bodies().read(Request(scope, never), 10):
+            pytest.fail("there is no body")
+
     with pytest.raises(ApiError) as caught:
-        asyncio.run(bodies.read_body(Request(scope, never), 10))
+        asyncio.run(read())
     assert caught.value.status == 408

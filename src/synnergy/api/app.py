@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from synnergy import __version__
 from synnergy.api import errors
+from synnergy.api.bodies import Bodies
 from synnergy.api.logs import request_logger
 from synnergy.api.metrics import Metrics
 from synnergy.api.node import Node
@@ -57,4 +58,5 @@ def assemble() -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     app.state.lanes = Lanes()
+    app.state.bodies = Bodies()
     yield

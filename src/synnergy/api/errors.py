@@ -58,6 +58,11 @@ def refuse(rejected: Rejected) -> ApiError:
     return ApiError(400, rejected)
 
 
+def busy(rule: str, message: str) -> ApiError:
+    """The error for what the node cannot take now (API-5)."""
+    return ApiError(429, Rejected(rule, "busy", message), {"Retry-After": str(RETRY_AFTER)})
+
+
 def bad_parameter(message: str) -> ApiError:
     """A path, query or header value that is not of the form it must have (API-2)."""
     return ApiError(422, Rejected("API-2", "bad_parameter", message))

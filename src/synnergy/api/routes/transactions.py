@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from starlette.concurrency import run_in_threadpool
 
 from synnergy.api.answers import OCTETS, DigestText, TheNode, answers, reply
-from synnergy.api.bodies import read_body
+from synnergy.api.bodies import Bodies
 from synnergy.api.errors import not_found, refuse
 from synnergy.api.node import Node
 from synnergy.api.waiting import MAX_WAIT_SECONDS, Lanes
@@ -87,11 +87,12 @@ async def submit_transaction(
 
     A transaction that is in a block may still be `refused`: `result` says which rule and where.
     """
-    raw = await read_body(request, MAX_ENVELOPE_BYTES)
-    submitted = await run_in_threadpool(node.engine.submit, raw)
+    lanes: Lanes = request.app.state.lanes
+    bodies: Bodies = request.app.state.bodies
+    async with bodies.read(request, MAX_ENVELOPE_BYTES) as raw:
+        submitted = await lanes.submit(node.engine, raw)
     if isinstance(submitted, Rejected):
         raise refuse(submitted)
-    lanes: Lanes = request.app.state.lanes
     committed = await lanes.wait(submitted, wait)
     if committed is not None:
         status = committed.result.status
@@ -116,9 +117,10 @@ async def quote_transaction(request: Request, node: TheNode) -> Response:
     Its signature may be anything of 64 bytes; the public key must be the sender's; a gas limit of
     0 stands for the largest, and the nonce is not looked at. No policy is asked, no model runs.
     """
-    raw = await read_body(request, MAX_ENVELOPE_BYTES)
     lanes: Lanes = request.app.state.lanes
-    quoted = await lanes.quote(lambda: _quote(node, raw))
+    bodies: Bodies = request.app.state.bodies
+    async with bodies.read(request, MAX_ENVELOPE_BYTES) as raw:
+        quoted = await lanes.quote(partial(_quote, node, raw))
     if isinstance(quoted, Rejected):
         raise refuse(quoted)
     return reply(quoted)
