@@ -97,6 +97,13 @@ PLACES = ints(0, 0, 1, -1, 0, 2).reshape(2, 3)
 SCALES = np.array([1, 1, 1.7, 0.6], np.float32)
 Q = (small("uint8", 3, 4), scalar(0.5), scalar(3, "uint8"))
 
+IMAGE = (small("uint8", 1, 2, 5, 5), scalar(0.1), scalar(9, "uint8"))
+KERNEL = (small("int8", 2, 1, 2, 2), np.array([0.1, 0.2], np.float32), np.array([0, 3], np.int8))
+HEADS = (floats(1, 4, 3, 6), floats(1, 2, 5, 6), floats(1, 2, 5, 7), floats(3, 4))
+FLAT = (floats(2, 3, 24), floats(2, 5, 12), floats(2, 5, 14), np.arange(15).reshape(3, 5) % 4 > 0)
+TURNED = (floats(1, 3, 12), floats(4, 3), floats(4, 3))
+INTERLEAVED = {"num_heads": 2, "interleaved": 1}
+
 SEEDS: list[Seed] = [
     Seed("Constant", (), {"value_floats": [0.5, -0.0]}),
     Seed("Constant", (), {"value": words("a", "å")}),
@@ -169,5 +176,11 @@ SEEDS: list[Seed] = [
     Seed("DynamicQuantizeLinear", (floats(3, 4),), outputs=3),
     Seed("MatMulInteger", (small("int8", 3, 4), small("uint8", 4, 2))),
     Seed("QLinearMatMul", (*Q, small("int8", 4, 2), scalar(0.1), scalar(0, "int8"), *Q[1:])),
+    Seed("ConvInteger", (IMAGE[0], small("int8", 3, 2, 2, 2), scalar(9, "uint8"))),
+    Seed("QLinearConv", (*IMAGE, *KERNEL, *Q[1:], np.array([5, -6], np.int32)), {"group": 2}),
+    Seed("Attention", HEADS, {"is_causal": 1}, outputs=4, opset=23),
+    Seed("Attention", FLAT, {"q_num_heads": 4, "kv_num_heads": 2, "softcap": 2.0}, opset=24),
+    Seed("RotaryEmbedding", (*TURNED, ints(3, 0, 1).reshape(1, 3)), {"num_heads": 2}, opset=23),
+    Seed("RotaryEmbedding", (*TURNED, ints(3, 0, 1).reshape(1, 3)), INTERLEAVED, opset=23),
     Seed("CDist", (floats(3, 20), floats(2, 20)), {"metric": "euclidean"}, domain="com.microsoft"),
 ]  # fmt: skip

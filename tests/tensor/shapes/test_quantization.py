@@ -108,3 +108,20 @@ def test_distances(metric: str) -> None:
     check("CDist", [a, b], options, const=(), tolerance=1e-4, domain="com.microsoft")
     (same,) = ours(make("CDist", [a, a], options, domain="com.microsoft"), [a, a], 18)
     assert np.diag(same).tobytes() == bytes(4 * 5)
+
+
+@pytest.mark.parametrize("group", [1, 2])
+@pytest.mark.parametrize(
+    "options", [{}, {"strides": [2, 1], "pads": [1, 0, 2, 1]}, {"dilations": [1, 2]}]
+)
+def test_integer_convolutions(group: int, options: dict[str, list[int]]) -> None:
+    """SHAPE-101, SHAPE-103"""
+    x = RNG.integers(0, 256, (2, 4, 6, 7)).astype(np.uint8)
+    weights = RNG.integers(-128, 128, (6, 4 // group, 3, 2)).astype(np.int8)
+    attributes = {"group": group, **options}
+    unsigned = weights.view(np.uint8)  # the oracle's ConvInteger knows these only
+    check("ConvInteger", [x, unsigned, scalar(100, "uint8")], attributes, const=())
+    scales, bias = np.abs(floats(6)), RNG.integers(-999, 999, 6).astype(np.int32)
+    inputs = [x, scalar(0.02), scalar(120, "uint8"), weights, scales, np.zeros(6, np.int8)]
+    inputs += [scalar(0.7), scalar(99, "uint8"), bias]
+    check("QLinearConv", inputs, attributes, const=())
