@@ -30,6 +30,7 @@ def is_address(text: str) -> bool:
     return raw is not None and len(raw) == ADDRESS_BYTES
 
 
+@lru_cache(maxsize=65_536)
 def address_of(public_key: bytes) -> str:
     """The address of a wallet: the first 20 bytes of a domain-separated hash of its key."""
     digest = hashlib.sha256(b"synnergy/address/1\x00" + public_key).digest()

@@ -1,0 +1,1 @@
+"""Benchmarks: each row beside a peer that ran in the same process, as a ratio."""
