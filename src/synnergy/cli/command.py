@@ -127,7 +127,7 @@ def _perform(settings: Settings, handler: Callable[[Session], Reply]) -> None:
     try:
         answer = handler(session)
     except KeyboardInterrupt:
-        raise ClientError("interrupted", "interrupted before anything was decided") from None
+        raise ClientError("interrupted", "interrupted; nothing more was done") from None
     finally:
         session.close()
     print_reply(answer, as_json=settings.json)
