@@ -9,6 +9,7 @@ in one synced write (CHAIN-5). The same transactions give the same app hashes on
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from synnergy.chain.block import (
 )
 from synnergy.chain.genesis import Genesis, apply_genesis, chain_id_of, encode_genesis_file
 from synnergy.chain.snapshot import Manifest, restore_snapshot, write_snapshot
-from synnergy.gas.schedule import Schedule, ensure_gas_costs, load_schedule
+from synnergy.gas.schedule import BrokenSchedule, Schedule, ensure_gas_costs, load_schedule
 from synnergy.identity.authenticate import Transaction, authenticate
 from synnergy.opcodes.context import BlockInfo, Event, Payload
 from synnergy.opcodes.licences import next_deadline, run_due
@@ -54,8 +55,9 @@ from synnergy.wire.codec import decode_trusted, encode
 #: Protocol versions this node can execute.
 PROTOCOL_VERSIONS = (1,)
 MAX_BLOCK_BYTES = 8 * 1024 * 1024
-#: Signatures verified when a transaction came in are not verified again in its block.
-REMEMBERED_TRANSACTIONS = 20_000
+#: Bytes of transactions whose signatures, verified when they came in, are not verified again in
+#: their block; more than may wait for one need not be remembered.
+REMEMBERED_BYTES = 64 * 1024 * 1024
 
 
 #: The database of a payload, and its commitment.
@@ -95,6 +97,8 @@ class Application:
         self.genesis = genesis
         self.chain_id = chain_id_of(genesis)
         self._verified: OrderedDict[bytes, Transaction] = OrderedDict()
+        self._verified_bytes = 0
+        self._verified_lock = threading.Lock()
         self._policies: OrderedDict[bytes, CompiledSet] = OrderedDict()
         self._programs: dict[int, ProgramCache] = {}
         self._working: _Working | None = None
@@ -138,16 +142,24 @@ class Application:
     # ---- check, prepare, process -----------------------------------------------------------
 
     def authenticate(self, raw: bytes) -> Transaction | Rejected:
-        """Decode and verify, remembering what verified (a miss is always verified)."""
+        """Decode and verify, remembering what verified (a miss is always verified).
+
+        May be called from any thread.
+        """
         key = hashlib.sha256(raw).digest()
-        known = self._verified.get(key)
+        with self._verified_lock:
+            known = self._verified.get(key)
         if known is not None:
             return known
         transaction = authenticate(raw, self.chain_id)
         if isinstance(transaction, Transaction):
-            self._verified[key] = transaction
-            while len(self._verified) > REMEMBERED_TRANSACTIONS:
-                self._verified.popitem(last=False)
+            with self._verified_lock:
+                if key not in self._verified:
+                    self._verified[key] = transaction
+                    self._verified_bytes += len(raw)
+                while self._verified_bytes > REMEMBERED_BYTES:
+                    _, oldest = self._verified.popitem(last=False)
+                    self._verified_bytes -= len(oldest.raw)
         return transaction
 
     def check(self, raw: bytes, journal: Journal) -> Transaction | Rejected:
@@ -393,6 +405,10 @@ class Application:
         if protocol not in PROTOCOL_VERSIONS:
             raise BadNode(f"this node does not know protocol version {protocol}; upgrade it")
         names = [opcode.name for opcode in (*catalogue.core(), *catalogue.domain())]
-        problems = ensure_gas_costs(load_schedule(gas), names)
+        try:
+            schedule = load_schedule(gas)
+        except BrokenSchedule as broken:
+            raise BadNode(str(broken)) from broken
+        problems = ensure_gas_costs(schedule, names)
         if problems:
             raise BadNode("the gas table does not fit: " + "; ".join(problems))

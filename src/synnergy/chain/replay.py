@@ -1,19 +1,29 @@
-"""Re-executing a chain from genesis and comparing every block with the stored one (CHAIN-9)."""
+"""Re-executing a chain from genesis and comparing every block with the stored one (CHAIN-9).
+
+What is kept beside the headers is compared as well: results, receipts and their proofs, where
+transactions are found, outputs, and the state itself.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from synnergy.chain.application import Application
-from synnergy.chain.archive import load_block, reattach
-from synnergy.chain.block import Proposal
+from synnergy.chain.archive import StoredReceipt, height_key, load_block, reattach
+from synnergy.chain.block import Proposal, StoredBlock
 from synnergy.chain.genesis import Genesis
 from synnergy.identity.keys import verify_signature
+from synnergy.pipeline import TransactionResult
 from synnergy.receipts.header import header_hash, header_signing_bytes
+from synnergy.receipts.receipt import Receipt
+from synnergy.state.export import export_state
+from synnergy.state.merkle import Tree
 from synnergy.state.store import Store
+from synnergy.wire.codec import decode_trusted
 
 Progress = Callable[[int, int], None]
 
@@ -59,27 +69,80 @@ def _replay(
     if first is None or first.header != application.header:
         return differs(0, "the stored chain begins with another genesis")
     for height in range(1, last + 1):
-        block = load_block(source.get, height)
+        try:
+            block = load_block(source.get, height)
+            kept = block.transactions if block is not None else ()
+            transactions = [reattach(source.get, transaction) for transaction in kept]
+        except ValueError as corrupt:
+            return differs(height, f"it is unreadable: {corrupt}")
         if block is None:
             return differs(height, "it is missing")
         if block.header.previous != header_hash(application.header):
             return differs(height, "it does not follow the block before it")
         if not verify_signature(signer, header_signing_bytes(block.header), block.signature):
             return differs(height, "its header's signature does not verify")
-        transactions: list[bytes] = []
-        for index, stored in enumerate(block.transactions):
-            raw = reattach(source.get, stored)
-            if raw is None:
-                return differs(height, f"transaction {index} lacks an attachment")
-            transactions.append(raw)
-        proposal = Proposal(height, block.header.time, tuple(transactions))
+        whole = tuple(raw for raw in transactions if raw is not None)
+        if len(whole) < len(transactions):
+            index = transactions.index(None)
+            return differs(height, f"transaction {index} lacks an attachment")
+        proposal = Proposal(height, block.header.time, whole)
         header = application.finalise(proposal).header
         if header != block.header:
             return differs(height, _difference(header, block.header))
         application.commit(block.signature)
+        problem = _kept_otherwise(source, store, height)
+        if problem is not None:
+            return differs(height, problem)
         if progress is not None:
             progress(height, last)
-    return ReplayResult(last, application.app_hash, None)
+    problem = _damaged_state(source)
+    return ReplayResult(last, application.app_hash, problem)
+
+
+def _kept_otherwise(source: Store, replayed: Store, height: int) -> str | None:
+    """What is kept of a block otherwise than the replay keeps it."""
+    start, stop = height_key(height), height_key(height + 1)
+    for database in ("results", "proofs"):
+        if source.scan(database, start, stop) != replayed.scan(database, start, stop):
+            return f"the {database} kept of it are not those of the replay"
+    for _, stored in replayed.scan("results", start, stop):
+        result = decode_trusted(stored, TransactionResult)
+        placed = _same(source, replayed, "transactions", result.transaction)
+        if result.status != "inadmissible" and not placed:
+            return f"transaction {result.transaction.hex()} is kept in another place"
+        for receipt in result.receipts:
+            if not _same(source, replayed, "receipts", receipt):
+                return f"the receipt {receipt.hex()} kept of it is not that of the replay"
+            if not _output_holds(source, replayed, receipt):
+                return f"the output kept for receipt {receipt.hex()} is not what was committed to"
+    return None
+
+
+def _same(source: Store, replayed: Store, database: str, key: bytes) -> bool:
+    return source.get(database, key) == replayed.get(database, key)
+
+
+def _output_holds(source: Store, replayed: Store, receipt: bytes) -> bool:
+    """Whether a call's output is the one of the replay; it may have been erased."""
+    stored = replayed.get("receipts", receipt)
+    assert stored is not None
+    output = decode_trusted(decode_trusted(stored, StoredReceipt).leaf, Receipt).output
+    if output is None or source.get("payloads", output) is None:
+        return True
+    return _same(source, replayed, "payloads", output)
+
+
+def _damaged_state(source: Store) -> str | None:
+    """Whether the state as it is stored has the app hash of the last block, whichever that is."""
+    with source.snapshot() as view:
+        height = view.get("meta", b"height")
+        assert height is not None
+        block = decode_trusted(view.get("blocks", height) or b"", StoredBlock)
+        root = Tree(lambda _: None).update(export_state(view))
+        pages = Tree(partial(view.get, "nodes")).root
+    if root == pages == block.header.app_hash:
+        return None
+    return f"block {block.header.height}: the stored state is not the one it says"
 
 
 def _difference(computed: object, stored: object) -> str:

@@ -108,12 +108,13 @@ def _artefact_chunks(view: View) -> list[bytes]:
 def restore_snapshot(folder: Path, store: Store, genesis: Genesis) -> Manifest:
     """Fill an empty store from a snapshot; everything is checked before anything stays.
 
-    The header must be signed by the genesis's key and the state must have its app hash.
+    The header must be signed by the genesis's key and the state must have its app hash; what a
+    genesis alone makes is signed by nobody, and begun from it instead.
     Raises RestoreFailed.
     """
     if store.get("meta", b"chain_id") is not None:
         raise RestoreFailed("the store is not empty")
-    manifest = decode((folder / "manifest").read_bytes(), Manifest, MAX_CHUNK_BYTES)
+    manifest = decode(_read(folder, "manifest"), Manifest, MAX_CHUNK_BYTES)
     if isinstance(manifest, Rejected):
         raise RestoreFailed(f"the manifest is unreadable: {manifest.message}")
     header = manifest.header
@@ -123,17 +124,15 @@ def restore_snapshot(folder: Path, store: Store, genesis: Genesis) -> Manifest:
         raise RestoreFailed(f"the snapshot is of chain {header.chain_id}, not of this genesis")
     signer = bytes.fromhex(genesis.signer)
     signed = verify_signature(signer, header_signing_bytes(header), manifest.signature)
-    if not signed and header.height > 0:
+    if not signed:
         raise RestoreFailed("the snapshot's header is not signed by the chain's key")
     with store.write() as batch:
         imported = import_state(batch, _state_items(folder, manifest, batch), header.app_hash)
         if isinstance(imported, Rejected):
             raise RestoreFailed(imported.message)
-        missing = [
-            digest for digest in _artefact_chunks(batch) if batch.get("artefacts", digest) is None
-        ]
-        if imported != manifest.items or missing:
-            raise RestoreFailed("the snapshot lacks items or artefact chunks")
+        brought = [key for key, _ in batch.scan("artefacts", b"", None)]
+        if imported != manifest.items or brought != _artefact_chunks(batch):
+            raise RestoreFailed("the snapshot's items or artefact chunks are not the state's")
         height = header.height.to_bytes(8, "big")
         batch.put("blocks", height, encode(StoredBlock(header, manifest.signature, ())))
         batch.put("meta", b"height", height)
@@ -143,11 +142,18 @@ def restore_snapshot(folder: Path, store: Store, genesis: Genesis) -> Manifest:
     return manifest
 
 
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise RestoreFailed(f"{name} of the snapshot cannot be read: {error}") from error
+
+
 def _state_items(folder: Path, manifest: Manifest, batch: Batch) -> Iterator[Item]:
     """State items of all chunks in order; artefact chunks go to the batch on the way."""
     put = partial(batch.put, "artefacts")
     for index, expected in enumerate(manifest.chunks):
-        content = folder.joinpath(f"{index:06}").read_bytes()
+        content = _read(folder, f"{index:06}")
         if hashlib.sha256(content).digest() != expected:
             raise RestoreFailed(f"chunk {index} is damaged")
         chunk = decode(content, Chunk, MAX_CHUNK_BYTES)

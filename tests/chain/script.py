@@ -1,0 +1,58 @@
+"""A short history with something of everything, the same in every run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synnergy.opcodes import ledger as money
+from synnergy.opcodes import licences, models, regulation
+from synnergy.state import records
+from tests.chain.market import buy, call, calling, input_attachment, licensed, program_of
+from tests.chain.small_models import doubled, linear
+from tests.ledger.harness import CONSUMER, DAY, OPERATOR, PUBLISHER, REGULATOR, Ledger, key
+
+
+def play(ledger: Ledger) -> None:
+    """Some thirty transactions: transfers, models, calls good and bad, refusals, refunds."""
+    friend = key("friend")
+    give = money.Transfer(friend.address, 10**9)
+    pair = [
+        ledger.envelope(OPERATOR, "LEDGER_TRANSFER", give),
+        ledger.envelope(OPERATOR, "LEDGER_TRANSFER", give, nonce=1),
+    ]
+    assert [result.status for result in ledger.block(*pair, b"\xc1 nonsense")] == [
+        "ok",
+        "ok",
+        "inadmissible",
+    ]
+    assert ledger.register(friend, "consumer", "publisher").status == "ok"
+    model, licence = licensed(ledger, linear(), calls=3)
+    assert ledger.block(call(ledger, model, licence))[0].status == "ok"
+    bad = np.full((1, 2), np.nan, np.float32)
+    assert ledger.block(call(ledger, model, licence, bad))[0].code == "bad_input"
+    twice, data = program_of(
+        *(("INFERENCE_INVOKE", calling(model, licence)),) * 2,
+        ("LEDGER_TRANSFER", money.Transfer(friend.address, 10**14)),
+    )
+    result = ledger.send(CONSUMER, "INFERENCE_INVOKE", data, input_attachment(), code=twice)
+    assert (result.code, len(result.receipts)) == ("insufficient_funds", 2)
+    other = ledger.publish(doubled(), name="other", licence_text="Do no harm.", risk="minimal")
+    ledger.ok(REGULATOR, "MODEL_APPROVE", ledger.approval(other, until=ledger.time + 30 * DAY))
+    assert ledger.offer(other, 7, lasts=DAY).status == "ok"
+    buy(ledger, other, 5)
+    spent = buy(ledger, other, 1)
+    assert ledger.block(call(ledger, other, spent))[0].status == "ok"
+    assert ledger.block(call(ledger, other, spent))[0].code == "exhausted"
+    ledger.block(advance=DAY)  # the licence of five calls ends
+    ledger.ok(REGULATOR, "REGULATION_FREEZE", regulation.Freeze(friend.address, "lost"))
+    assert ledger.send(friend, "LEDGER_TRANSFER", give).code == "policy_denied"
+    ledger.ok(PUBLISHER, "MODEL_WITHDRAW", models.Withdraw(other))
+    text = ledger.application.genesis.policy + "\n// second edition\n"
+    ledger.ok(REGULATOR, "REGULATION_SET_POLICY", regulation.SetPolicy(text))
+    buy(ledger, model, 4)
+    ledger.ok(REGULATOR, "MODEL_REVOKE", models.Revoke(model, "found wanting"))
+    ledger.block()
+    offer = records.offers.load(ledger.state, model)
+    assert offer is not None
+    again = licences.Buy(model, ledger.model(model).digest, offer.id, 1)
+    assert ledger.send(CONSUMER, "LICENCE_BUY", again).code == "policy_denied"
