@@ -178,6 +178,7 @@ SEEDS: list[Seed] = [
     Seed("QLinearMatMul", (*Q, small("int8", 4, 2), scalar(0.1), scalar(0, "int8"), *Q[1:])),
     Seed("ConvInteger", (IMAGE[0], small("int8", 3, 2, 2, 2), scalar(9, "uint8"))),
     Seed("QLinearConv", (*IMAGE, *KERNEL, *Q[1:], np.array([5, -6], np.int32)), {"group": 2}),
+    Seed("Det", (floats(2, 4, 4),)),
     Seed("Attention", HEADS, {"is_causal": 1}, outputs=4, opset=23),
     Seed("Attention", FLAT, {"q_num_heads": 4, "kv_num_heads": 2, "softcap": 2.0}, opset=24),
     Seed("RotaryEmbedding", (*TURNED, ints(3, 0, 1).reshape(1, 3)), {"num_heads": 2}, opset=23),

@@ -234,3 +234,28 @@ def test_a_broken_equation_is_refused(equation: str) -> None:
     inputs = [floats(2, 3), floats(3, 4)]
     with pytest.raises(Refuse):
         infer(make("Einsum", inputs, {"equation": equation}), inputs, 12)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 5, 5), (2, 3, 1, 1)])
+def test_determinants(shape: tuple[int, ...]) -> None:
+    """SHAPE-105"""
+    x = RNG.normal(size=shape).astype(np.float32)
+    inputs = [x]
+    (result,) = ours(make("Det", inputs), inputs, 22)
+    np.testing.assert_allclose(result, np.linalg.det(x.astype(np.float64)), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        ([[0.0, 1.0], [1.0, 0.0]], -1.0),
+        ([[0.0, 5.0], [0.0, 7.0]], 0.0),
+        ([[1.0, 2.0], [np.nan, 1.0]], np.nan),
+        (np.zeros((0, 0)), 1.0),
+    ],
+)
+def test_special_determinants(matrix: list[list[float]], expected: float) -> None:
+    """SHAPE-105"""
+    inputs = [np.array(matrix, np.float32)]
+    (result,) = ours(make("Det", inputs), inputs, 22)
+    np.testing.assert_array_equal(result, np.float32(expected))

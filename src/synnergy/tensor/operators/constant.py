@@ -13,6 +13,9 @@ from synnergy.tensor.operators import arguments
 from synnergy.tensor.operators.registry import Scope, register
 from synnergy.tensor.types import DTYPES, Array, Node, Refuse, TensorType, Value, ValueType, Work
 
+# Larger identity matrices are made when they are needed, not while planning.
+_KNOWN_ELEMENTS = 1 << 16
+
 _CONSTANT_FORMS = (
     "value",
     "value_int",
@@ -176,6 +179,8 @@ def _eye_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[A
 
 def _eye_value(node: Node, inputs: Sequence[Value | None], scope: Scope) -> Array | None:
     result = _eye_type(node, inputs)
+    if result.elements > _KNOWN_ELEMENTS:
+        return None
     return _eye(node, result.dtype, result.shape)
 
 
