@@ -163,7 +163,8 @@ def infer_main(inference: Inference, graph: Graph, inputs: Mapping[str, ValueTyp
     )
     constants = {name: array for name, array in scope.constants.items() if name in wanted}
     static = not inference.dynamic and not inference.problems
-    return Specialised(work, inference.peak, known, static, tuple(scope.types), constants, folded)
+    memory = inference.peak + sum(array_bytes(array) for array in constants.values())
+    return Specialised(work, memory, known, static, tuple(scope.types), constants, folded)
 
 
 def infer_nodes(scope: ValueScope) -> Work:

@@ -26,7 +26,7 @@ class Limits:
     inferences: int = 200_000
     #: Constant folding in one specialisation: element operations and multiply-adds, functions
     #: counted FUNCTION_WEIGHT times.
-    folded_work: int = 1 << 25
+    folded_work: int = 1 << 24
 
 
 DEFAULT_LIMITS = Limits()

@@ -42,7 +42,7 @@ KERNELS = ("auto", "reference")
 #: Element types of a ledger's inputs. TENSOR-2
 LEDGER_DTYPES = ("float32", "float64", "int32", "int64", "bool", "string")
 
-_REMEMBERED = 8
+_REMEMBERED = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ from synnergy.tensor.types import Array
 
 _LANES = 16
 
+# Elements that are stacked before their sums are taken.
+_CHUNK = 1 << 16
+
 Axis = int | tuple[int, ...] | None
 
 
@@ -80,10 +83,18 @@ def _ordered(x: Array, axis: Axis, keepdims: bool, combine: np.ufunc, neutral: i
     terms = _flattened(x, axes)
     count = terms.shape[-1]
     lanes = np.full((*terms.shape[:-1], _LANES), neutral, x.dtype)
-    for begin in range(0, count, _LANES):
-        row = terms[..., begin : begin + _LANES]
-        part = lanes[..., : row.shape[-1]]
-        combine(part, row, out=part)
+    whole = count - count % _LANES
+    chunk = max(1, _CHUNK // max(lanes.size, 1)) * _LANES
+    for begin in range(0, whole, chunk):
+        part = terms[..., begin : min(begin + chunk, whole)]
+        rows = part.reshape(*part.shape[:-1], -1, _LANES)
+        if rows.shape[-2] == 1:
+            lanes = combine(lanes, rows[..., 0, :])
+        else:  # accumulate's order is fixed: each of its results is the last one and one row
+            stacked = np.concatenate([lanes[..., None, :], rows], axis=-2)
+            lanes = combine.accumulate(stacked, axis=-2, dtype=x.dtype)[..., -1, :].copy()
+    rest = lanes[..., : count - whole]
+    combine(rest, terms[..., whole:], out=rest)
     half = _LANES
     while half > 1:
         half //= 2
@@ -97,15 +108,9 @@ def cumulative_sum(x: Array, axis: int, exclusive: bool = False, reverse: bool =
     wide = x.astype(np.float32) if x.dtype == np.float16 else x
     terms = np.moveaxis(wide, axis, 0)
     terms = terms[::-1] if reverse else terms
-    result = np.zeros_like(terms)
-    total = np.zeros(terms.shape[1:], wide.dtype)
-    for index in range(terms.shape[0]):
-        if exclusive:
-            result[index] = total
-            total = total + terms[index]
-        else:
-            total = total + terms[index]
-            result[index] = total
+    stacked = np.concatenate([np.zeros_like(terms[:1]), terms]) if len(terms) else terms
+    sums = np.add.accumulate(stacked, axis=0, dtype=wide.dtype)
+    result = (sums[:-1] if exclusive else sums[1:]) if len(terms) else sums
     result = result[::-1] if reverse else result
     return np.ascontiguousarray(np.moveaxis(result, 0, axis)).astype(x.dtype)
 

@@ -136,6 +136,28 @@ def test_constant_folding_is_capped() -> None:
     assert plan.run({})["c20"].shape == (2**20,)
 
 
+@pytest.mark.parametrize(
+    ("operator", "attributes"),
+    [
+        ("Conv", {"pads": [2**20] * 4, "strides": [2**20] * 2}),
+        ("ConvTranspose", {"strides": [2**20] * 2, "pads": [2**18] * 4}),
+        ("ConvTranspose", {"strides": [2**20] * 2, "output_shape": [1, 1]}),
+        ("ConvTranspose", {"output_shape": [2**40, 2**40]}),
+        ("MaxPool", {"kernel_shape": [1, 1], "pads": [2**20] * 4, "strides": [2**20] * 2}),
+        ("AveragePool", {"kernel_shape": [2**20] * 2, "pads": [2**20] * 4}),
+        ("AveragePool", {"kernel_shape": [2**40] * 2}),
+        ("LpPool", {"kernel_shape": [2, 2], "dilations": [2**40] * 2}),
+    ],
+)
+def test_padding_and_strides_cannot_fill_memory(
+    operator: str, attributes: dict[str, list[int]]
+) -> None:
+    inputs = ["x"] if "Pool" in operator else ["x", "w"]
+    node = helper.make_node(operator, inputs, ["y"], **attributes)
+    kinds = {"x": (np.float32, [1, 1, 9, 9]), "w": (np.float32, [1, 1, 2, 2])}
+    assert reasons(model([node], kinds, ["y"], opset=19))
+
+
 def bomb(count: int) -> bytes:
     """A model of two-byte nodes: a graph field holding `count` empty messages."""
     body = b"\x0a\x00" * count

@@ -38,6 +38,19 @@ def test_vectors_follow_the_rule(count: int, dtype: str, multiply: bool) -> None
     assert np.asarray(function(x)).tobytes() == np.asarray(wanted, dtype).tobytes()
 
 
+def test_long_axes_follow_the_rule() -> None:
+    x = uniform("long", (3, 40007))
+    wanted = np.zeros((3, 16), np.float32)
+    for begin in range(0, x.shape[1], 16):
+        row = x[:, begin : begin + 16]
+        wanted[:, : row.shape[1]] += row
+    for half in (8, 4, 2, 1):
+        wanted = wanted[:, :half] + wanted[:, half:]
+    assert numerics.ordered_sum(x, 1).tolist() == wanted[:, 0].tolist()
+    flat = uniform("long", (1 << 20,))
+    assert numerics.ordered_sum(flat) == numerics.ordered_sum(np.stack([flat] * 3), 1)[1]
+
+
 @pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2), (-1,), ()])
 @pytest.mark.parametrize("keep", [False, True])
 def test_axes_are_flattened_in_row_major_order(axes: tuple[int, ...], keep: bool) -> None:

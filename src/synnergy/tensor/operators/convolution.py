@@ -8,6 +8,7 @@ the product of the transposed weights with the input, whose terms are added into
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,11 +22,11 @@ from synnergy.tensor.operators.windows import (
     Sizes,
     Windows,
     extents,
+    input_windows,
     pad_spatial,
     slices,
     spatial_attribute,
     spatial_shape,
-    windows_of,
 )
 from synnergy.tensor.types import Array, Node, Refuse, Value, ValueType, Work
 
@@ -73,30 +74,28 @@ def _conv_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> lis
             f" in {groups} groups"
         )
     _check_bias(inputs, filters)
-    windows = windows_of(node, x.shape[2:], weights.shape[2:])
+    windows = input_windows(node, x.shape, weights.shape[2:])
     return [arguments.tensor(x.dtype, (x.shape[0], filters, *windows.output))]
 
 
 def _conv_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
-    """Each output is a dot product; each patch is laid out once for a group's filters."""
-    weights = arguments.required(inputs, 1)
-    terms = 1
-    for size in weights.shape[1:]:
-        terms *= size
+    """Each output is a dot product; the input is padded; each patch is laid out once for a
+    group's filters, image by image."""
+    x, weights = arguments.required(inputs, 0), arguments.required(inputs, 1)
+    terms = math.prod(weights.shape[1:])
+    groups = _groups(node, x.shape[1])
     output = outputs[0].elements
-    patches = output // max(weights.shape[0], 1) * terms * _groups(node, _channels(inputs))
-    return Work(macs=output * terms, elements=patches + output)
-
-
-def _channels(inputs: Sequence[Value | None]) -> int:
-    return arguments.required(inputs, 0).shape[1]
+    patches = output // max(weights.shape[0], 1) * terms * groups
+    padded = input_windows(node, x.shape, weights.shape[2:]).padded(x.shape[2:])
+    elements = patches + 2 * output + padded * x.shape[0] * x.shape[1]
+    return Work(macs=output * terms, elements=elements, steps=max(x.shape[0] * groups, 1))
 
 
 def _conv_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     x, weights = arguments.present(inputs, 0), arguments.present(inputs, 1)
-    windows = windows_of(node, x.shape[2:], weights.shape[2:])
+    windows = input_windows(node, x.shape, weights.shape[2:])
     groups = _groups(node, x.shape[1])
     padded = pad_spatial(x, windows, 0)
     filters = weights.shape[0]
@@ -154,6 +153,7 @@ class _Transposed:
     dilations: Sizes
     before: Sizes
     output: Sizes
+    full: Sizes
 
 
 def _transposed(node: Node, spatial: Sizes, kernel: Sizes) -> _Transposed:
@@ -169,10 +169,18 @@ def _transposed(node: Node, spatial: Sizes, kernel: Sizes) -> _Transposed:
     if min(kernel) < 1 or min(spatial) < 1:
         raise Refuse("a transposed convolution of nothing")
     reach = extents(kernel, dilations)
-    full = tuple(
-        stride * (size - 1) + far + more
-        for stride, size, far, more in zip(strides, spatial, reach, extra, strict=True)
+    bare = tuple(
+        stride * (size - 1) + far
+        for stride, size, far in zip(strides, spatial, reach, strict=True)
     )
+    full = tuple(size + more for size, more in zip(bare, extra, strict=True))
+
+    def cropping(before: Sizes, output: Sizes) -> _Transposed:
+        """The buffer must hold every term and everything that is cropped out of it."""
+        reached = zip(bare, before, output, strict=True)
+        whole = tuple(max(size, first + out) for size, first, out in reached)
+        return _Transposed(strides, dilations, before, output, whole)
+
     wanted = arguments.integers(node, "output_shape")
     if wanted:
         output = wanted[-rank:]
@@ -181,20 +189,19 @@ def _transposed(node: Node, spatial: Sizes, kernel: Sizes) -> _Transposed:
     elif auto.startswith("SAME"):
         output = tuple(size * stride for size, stride in zip(spatial, strides, strict=True))
     elif auto == "VALID":
-        return _Transposed(strides, dilations, (0,) * rank, full)
+        return cropping((0,) * rank, full)
     else:
         cropped = zip(full, pads[:rank], pads[rank:], strict=True)
         output = tuple(size - before - after for size, before, after in cropped)
         if min(output) < 1:
             raise Refuse(f"padding leaves an output of shape {list(output)}")
-        return _Transposed(strides, dilations, pads[:rank], output)
+        return cropping(pads[:rank], output)
     totals = [max(size - out, 0) for size, out in zip(full, output, strict=True)]
     if min(output) < 1 or max(output) > arguments.ELEMENT_LIMIT:
         raise Refuse(f"an output of shape {list(output)} isn't possible")
     if auto == "SAME_UPPER":
-        return _Transposed(strides, dilations, tuple(total // 2 for total in totals), output)
-    before = tuple(total - total // 2 for total in totals)
-    return _Transposed(strides, dilations, before, output)
+        return cropping(tuple(total // 2 for total in totals), output)
+    return cropping(tuple(total - total // 2 for total in totals), output)
 
 
 def _transpose_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
@@ -205,6 +212,8 @@ def _transpose_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -
     filters = weights.shape[1] * groups
     _check_bias(inputs, filters)
     geometry = _transposed(node, x.shape[2:], weights.shape[2:])
+    if math.prod(geometry.full) * max(x.shape[0] * filters, 1) > arguments.ELEMENT_LIMIT:
+        raise Refuse("its uncropped output is above the limit of 2^28 elements")
     return [arguments.tensor(x.dtype, (x.shape[0], filters, *geometry.output))]
 
 
@@ -213,12 +222,14 @@ def _transpose_work(
 ) -> Work:
     """Each input element meets the weights of its channel; every product is then added once."""
     x, weights = arguments.required(inputs, 0), arguments.required(inputs, 1)
-    each = 1
-    for size in weights.shape[1:]:
-        each *= size
-    macs = x.tensor.elements * each
-    scattered = macs // max(x.shape[1] // _groups(node, x.shape[1]), 1)
-    return Work(macs=macs, elements=scattered + 2 * outputs[0].elements)
+    groups = _groups(node, x.shape[1])
+    macs = x.tensor.elements * math.prod(weights.shape[1:])
+    scattered = macs // max(x.shape[1] // groups, 1)
+    geometry = _transposed(node, x.shape[2:], weights.shape[2:])
+    full = math.prod(geometry.full) * x.shape[0] * weights.shape[1] * groups
+    steps = x.shape[0] * groups * math.prod(weights.shape[2:])
+    elements = scattered + full + 2 * outputs[0].elements
+    return Work(macs=macs, elements=elements, steps=max(steps, 1))
 
 
 def _transpose_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
@@ -227,16 +238,9 @@ def _transpose_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> 
     spatial, kernel = x.shape[2:], weights.shape[2:]
     geometry = _transposed(node, spatial, kernel)
     groups = _groups(node, x.shape[1])
-    reach = extents(kernel, geometry.dilations)
-    sizes = tuple(
-        max(stride * (size - 1) + far, before + out)
-        for stride, size, far, before, out in zip(
-            geometry.strides, spatial, reach, geometry.before, geometry.output, strict=True
-        )
-    )
     wide = np.float32 if dtype == np.float16 else dtype
     each, channels = weights.shape[1], x.shape[1] // groups
-    full = np.zeros((x.shape[0], each * groups, *sizes), wide)
+    full = np.zeros((x.shape[0], each * groups, *geometry.full), wide)
     zeros = (0,) * len(kernel)
     places = Windows(kernel, geometry.strides, geometry.dilations, zeros, zeros, spatial, zeros)
     for image in range(x.shape[0]):

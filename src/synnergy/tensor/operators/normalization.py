@@ -216,7 +216,7 @@ def _local_work(
 ) -> Work:
     count = outputs[0].elements
     size = min(arguments.integer(node, "size"), 2 * arguments.required(inputs, 0).shape[1])
-    return Work(elements=count * (size + 4), functions=count)
+    return Work(elements=count * (size + 4), functions=count, steps=size)
 
 
 def _local_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:

@@ -16,10 +16,9 @@ from synnergy.tensor.operators import arguments
 from synnergy.tensor.operators.registry import Run, Scope, register
 from synnergy.tensor.operators.windows import (
     Windows,
+    input_windows,
     pad_spatial,
     slices,
-    spatial_shape,
-    windows_of,
 )
 from synnergy.tensor.types import Array, Node, Refuse, Value, ValueType, Work
 
@@ -30,7 +29,7 @@ def _windows(node: Node, shape: Sequence[int]) -> Windows:
     kernel = arguments.integers(node, "kernel_shape")
     if not kernel:
         raise Refuse("attribute kernel_shape is missing")
-    return windows_of(node, spatial_shape(shape), kernel, arguments.flag(node, "ceil_mode"))
+    return input_windows(node, shape, kernel, arguments.flag(node, "ceil_mode"))
 
 
 def _pool_infer(types: Sequence[str], outputs: int) -> Callable[..., list[ValueType]]:
@@ -48,10 +47,12 @@ def _pool_infer(types: Sequence[str], outputs: int) -> Callable[..., list[ValueT
 def _pool_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
-    """Every element of every window is looked at once."""
+    """The input is padded, every element of every window looked at, one kernel element a step."""
     x = arguments.required(inputs, 0)
-    seen = outputs[0].elements * _windows(node, x.shape).positions
-    return Work(elements=seen + x.tensor.elements)
+    windows = _windows(node, x.shape)
+    padded = windows.padded(x.shape[2:]) * x.shape[0] * x.shape[1]
+    seen = outputs[0].elements * windows.positions
+    return Work(elements=seen + padded, steps=windows.positions)
 
 
 def _max_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:

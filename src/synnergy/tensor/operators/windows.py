@@ -7,6 +7,7 @@ a window of ceil_mode that would start in the end padding is left out.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -40,10 +41,12 @@ class Windows:
     @property
     def positions(self) -> int:
         """Elements of the kernel."""
-        count = 1
-        for size in self.kernel:
-            count *= size
-        return count
+        return math.prod(self.kernel)
+
+    def padded(self, spatial: Sizes) -> int:
+        """Elements of one channel with its padding."""
+        parts = zip(spatial, self.before, self.after, self.excess, strict=True)
+        return math.prod(sum(part) for part in parts)
 
 
 def spatial_attribute(node: Node, name: str, rank: int, default: int, least: int) -> Sizes:
@@ -60,8 +63,14 @@ def extents(kernel: Sizes, dilations: Sizes) -> Sizes:
     return tuple((k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True))
 
 
-def windows_of(node: Node, spatial: Sizes, kernel: Sizes, ceil_mode: bool = False) -> Windows:
-    """The windows of a convolution or pooling over axes of these sizes. Raises Refuse."""
+def windows_of(
+    node: Node, spatial: Sizes, kernel: Sizes, ceil_mode: bool = False, planes: int = 1
+) -> Windows:
+    """The windows of a convolution or pooling over axes of these sizes. Raises Refuse.
+
+    `planes` is how many times these axes lie in the input (batch times channels): all of them
+    together, padded, must stay within the limit on elements.
+    """
     rank = len(spatial)
     if not rank or len(kernel) != rank or min(kernel) < 1 or max(kernel) > _LARGEST:
         raise Refuse(f"a kernel of shape {list(kernel)} doesn't fit {rank} spatial axes")
@@ -83,7 +92,10 @@ def windows_of(node: Node, spatial: Sizes, kernel: Sizes, ceil_mode: bool = Fals
             count -= 1
         output.append(count)
         excess.append(max((count - 1) * strides[axis] + reach[axis] - size, 0))
-    return Windows(kernel, strides, dilations, before, after, tuple(output), tuple(excess))
+    windows = Windows(kernel, strides, dilations, before, after, tuple(output), tuple(excess))
+    if windows.padded(spatial) * max(planes, 1) > arguments.ELEMENT_LIMIT:
+        raise Refuse("its padded input is above the limit of 2^28 elements")
+    return windows
 
 
 def _padding(
@@ -121,6 +133,13 @@ def slices(windows: Windows) -> Iterator[tuple[slice, ...]]:
                 offsets, windows.dilations, windows.output, windows.strides, strict=True
             )
         )
+
+
+def input_windows(
+    node: Node, shape: Sequence[int], kernel: Sizes, ceil_mode: bool = False
+) -> Windows:
+    """`windows_of` an input [n, c, spatial…]. Raises Refuse."""
+    return windows_of(node, spatial_shape(shape), kernel, ceil_mode, shape[0] * shape[1])
 
 
 def spatial_shape(shape: Sequence[int]) -> Sizes:
