@@ -100,9 +100,14 @@ def _classifiers() -> None:
         kind,
         "VotingClassifier (soft)",
         "classes",
-        lambda: ensemble.VotingClassifier(members, voting="soft"),
+        lambda: ensemble.VotingClassifier(members, voting="soft", flatten_transform=False),
     )
-    _add(kind, "VotingClassifier (hard)", "classes", lambda: ensemble.VotingClassifier(members))
+    _add(
+        kind,
+        "VotingClassifier (hard)",
+        "classes",
+        lambda: ensemble.VotingClassifier(members, flatten_transform=False),
+    )
     _add(kind, "StackingClassifier", "classes", lambda: ensemble.StackingClassifier(members))
     _add(
         kind,
@@ -268,6 +273,13 @@ def _classifier_variants() -> None:
                     made,
                     zipmap=zipmap,
                 )
+    _add(
+        kind,
+        "KNeighborsClassifier, option cdist",
+        "classes",
+        neighbors.KNeighborsClassifier,
+        optim="cdist",
+    )
     _add(
         kind,
         "LogisticRegression, raw scores",
@@ -578,7 +590,12 @@ def _clusterers() -> None:
     _each(kind, "classes", svm.OneClassSVM)
     _each(kind, "classes", linear.SGDOneClassSVM, random_state=0)
     _each(kind, "classes", neighbors.LocalOutlierFactor, novelty=True)
-    _add(kind, "NearestNeighbors", "classes", lambda: neighbors.NearestNeighbors(n_neighbors=3))
+    _add(
+        kind,
+        "NearestNeighbors",
+        "classes",
+        lambda: neighbors.NearestNeighbors(n_neighbors=3, radius=None),
+    )
     _add(
         kind,
         "KNeighborsTransformer",
