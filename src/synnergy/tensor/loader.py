@@ -43,6 +43,7 @@ _UNCHANGED = {
     "Concat": 4,
     "Div": 7,
     "Exp": 6,
+    "Gather": 1,
     "Identity": 1,
     "Mul": 7,
     "Reshape": 5,
