@@ -102,7 +102,7 @@ def _raw(proto: Any, dtype: str, count: int) -> Array:
         raise Refuse("it holds its data twice")
     if dtype == "bool":
         return np.frombuffer(raw, np.uint8) != 0
-    return np.frombuffer(raw, element.newbyteorder("<")).astype(element)
+    return np.frombuffer(raw, element.newbyteorder("<")).astype(element, copy=False)
 
 
 def _typed(proto: Any, dtype: str, count: int) -> Array:

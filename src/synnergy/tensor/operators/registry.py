@@ -41,7 +41,8 @@ WorkOf = Callable[[Node, Sequence[Value | None], Sequence[ValueType], Scope], Wo
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """`since`..`until` are the opset versions of the domain that this declaration covers.
+    """`since` is the first opset of the domain that this declaration covers; it reads later
+    changes from `node.opset`.
 
     `static` is False where the work depends on values (NonZero, Loop …): local runs only.
     `value` gives the first output where it is known from the inputs' types alone, although their
