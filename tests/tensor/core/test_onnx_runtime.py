@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from numpy._core._multiarray_umath import __cpu_features__
 
 from synnergy.tensor import load
 from tests.tensor.core.building import single, uniform
@@ -17,6 +18,10 @@ from tests.tensor.core.building import single, uniform
 #: The newest opset that the installed runtime knows.
 RUNTIME_NEWEST = 26
 OPSETS = (9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, RUNTIME_NEWEST)
+
+
+#: The runtime's order is ours where its kernels for x86 fuse multiply and add.
+fused = pytest.mark.skipif(not __cpu_features__.get("FMA3"), reason="needs FMA3 in hardware")
 
 
 def session_of(proto: Any, optimised: bool = True) -> Any:
@@ -214,6 +219,7 @@ def test_agrees_over_opsets(case: Case) -> None:
     assert compared
 
 
+@fused
 @pytest.mark.parametrize("rows", [1, 3, 16])
 @pytest.mark.parametrize("inner", [8, 100, 256, 257, 784, 1500])
 @pytest.mark.parametrize("columns", [1, 2, 10, 64, 129])
@@ -226,6 +232,7 @@ def test_matmul_with_constant_weights_has_the_same_bits(
     assert load(proto.SerializeToString()).run(fed)["y0"].tobytes() == theirs.tobytes()
 
 
+@fused
 @pytest.mark.parametrize("shape", [(1, 30, 10), (4, 256, 16), (5, 300, 3), (16, 784, 128)])
 @pytest.mark.parametrize("transposed", [0, 1])
 def test_gemm_with_constant_weights_has_the_same_bits(
@@ -239,6 +246,7 @@ def test_gemm_with_constant_weights_has_the_same_bits(
     assert load(proto.SerializeToString()).run(fed)["y0"].tobytes() == theirs.tobytes()
 
 
+@fused
 @pytest.mark.parametrize("weights", [(8, 3, 1, 1), (4, 3, 3, 3), (2, 3, 2, 3), (5, 40, 3, 3)])
 @pytest.mark.parametrize("biased", [False, True])
 def test_convolutions_have_the_same_bits(weights: tuple[int, ...], biased: bool) -> None:
