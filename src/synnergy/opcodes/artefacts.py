@@ -126,12 +126,12 @@ def upload(context: Context, arguments: Upload) -> Uploaded | Rejected:
             "no_upload",
             f"{context.sender} has no upload of {arguments.digest.hex()}; commit to it first",
         )
-    if arguments.index != artefact.received:
+    if arguments.index != artefact.received or artefact.received == len(artefact.chunks):
         return Rejected(
             "MKT-3",
             "wrong_chunk",
-            f"chunk {arguments.index} was given, the next one is {artefact.received}"
-            f" of {len(artefact.chunks)}",
+            f"chunk {arguments.index} was given, {artefact.received} of"
+            f" {len(artefact.chunks)} are there",
         )
     attachment = context.attachment(arguments.attachment)
     if isinstance(attachment, Rejected):
