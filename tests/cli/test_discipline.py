@@ -1,4 +1,4 @@
-"""Every command: documented, one JSON object whatever happens, exit codes as promised."""
+"""Every command: documented, one JSON object whatever happens, the promised exit codes."""
 
 from __future__ import annotations
 
@@ -116,7 +116,9 @@ def test_failing_commands_are_one_json_object(
 
 
 @pytest.mark.parametrize("line", [[], ["model"], ["nothing"], ["model", "nothing"], ["--home"]])
-def test_half_a_command(capsys: pytest.CaptureFixture[str], line: list[str]) -> None:
+def test_half_a_command(  # CLIENT-16
+    capsys: pytest.CaptureFixture[str], line: list[str]
+) -> None:
     done = run(capsys, *line, "--json")
     assert done.code == 2 and done.json["error"]["code"] == "usage"
     assert run(capsys, *line).code == 2

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from skl2onnx import to_onnx
-from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
 from synnergy.cli.main import main
 from tests.cli.nodes import running_node
@@ -292,7 +292,7 @@ def test_refusals_have_names(world: World, iris: dict[str, Any]) -> None:
     refused = world.refused(*unlicensed, "--input", iris["rows"], "--from", "consumer")
     assert refused["code"] == "unlicensed"
     assert world.refused("model", "show", "publisher/iris@2")["code"] == "unknown_model"
-    poor = ["transfer", "consumer", 2**52, "--from", "operator"]
+    poor = ["transfer", "consumer", 2**53 - 1, "--from", "operator"]
     assert world.refused(*poor)["code"] == "insufficient_funds"
     assert list((world.home / "openings").glob("*.json"))
 

@@ -188,8 +188,17 @@ def test_receipts_that_are_none(capsys: pytest.CaptureFixture[str], tmp_path: Pa
         (["tx", "show", "xyz"], "bad_id"),
         (["model", "approve", "ab" * 20, "--from", "r", "--until", "tomorrow"], "bad_date"),
         (
-            ["model", "offer", "ab" * 20, "--price-per-call", "1", "--from", "p"]
-            + ["--expires-after", "0"],
+            [
+                "model",
+                "offer",
+                "ab" * 20,
+                "--price-per-call",
+                "1",
+                "--from",
+                "p",
+                "--expires-after",
+                "0",
+            ],
             "bad_days",
         ),
         (["transfer", "a", "-1", "--from", "b"], "usage"),

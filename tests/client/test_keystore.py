@@ -125,7 +125,9 @@ def test_who_is_an_address_or_a_name(keystore: Path) -> None:
         wallets.resolve_address(keystore, mistyped)
 
 
-def test_passphrases_come_from_the_file_before_the_environment(tmp_path: Path) -> None:
+def test_passphrases_come_from_the_file_before_the_environment(
+    tmp_path: Path,
+) -> None:  # CLIENT-3
     file = tmp_path / "passphrase"
     file.write_text("from the file\n")
     environment = {"SYNNERGY_PASSPHRASE": "from outside"}

@@ -33,6 +33,11 @@ def uploads_carried(ledger: Ledger) -> int:
     return ledger.transport.carried.count(("POST", "/v1/transactions"))
 
 
+def received(ledger: Ledger, data: bytes) -> int:
+    known = ledger.node.artefact(hashlib.sha256(data).hexdigest())
+    return known.received if known else 0
+
+
 def test_an_upload_reports_progress_and_is_not_repeated(ledger: Ledger) -> None:  # CLIENT-10
     seen: list[tuple[int, int]] = []
     data = content(1)
@@ -59,9 +64,11 @@ def test_an_interrupted_upload_resumes_where_it_ended(ledger: Ledger) -> None:
     with pytest.raises(KeyboardInterrupt):
         upload(ledger.sender("publisher"), data)
     ledger.transport.fault = None
+    while received(ledger, data) < 2:  # what was under way lands all the same
+        pass
     ledger.transport.carried.clear()
     upload(ledger.sender("publisher"), data)
-    assert uploads_carried(ledger) <= 5
+    assert uploads_carried(ledger) == 4
     known = ledger.node.artefact(hashlib.sha256(data).hexdigest())
     assert known is not None and known.received == known.chunks == 6
 

@@ -12,7 +12,7 @@ from synnergy.wire.transaction import commit
 
 
 def request_bytes(chain_id: str, commitment: bytes, now: int) -> bytes:
-    """What a payload request signs; `now` in ms UTC (API-6)."""
+    """What a payload request signs; `now` in ms UTC (API-7)."""
     domain = b"synnergy/sign/payload/1\x00"
     return domain + chain_id.encode() + b"\x00" + commitment + now.to_bytes(8, "big")
 

@@ -42,7 +42,8 @@ PATIENCE_SECONDS = 120.0
 #: Pauses before trying again with a fresh nonce, when another of the sender's was faster.
 NONCE_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 
-_STALE_NONCE = ("replayed", "nonce_too_high")
+#: Codes that say that another transaction of the sender's came first; this one had no effect.
+STALE_NONCE = ("replayed", "nonce_too_high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ class Sender:
                 record(transaction_id(body))
                 return conclude(self.hand_over(body, call.attachments), call)
             except ClientError as stale:
-                if stale.code not in _STALE_NONCE or "tx" in stale.details or pause is None:
+                if stale.code not in STALE_NONCE or "tx" in stale.details or pause is None:
                     raise
                 time.sleep(pause)
         raise AssertionError("unreachable")

@@ -7,20 +7,23 @@ way at once with consecutive nonces, because chunks are accepted in order only (
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from synnergy.client import replies, verbs
 from synnergy.client.failures import ClientError
-from synnergy.client.transactions import Call, Sender, Sent, conclude
+from synnergy.client.transactions import STALE_NONCE, Call, Sender, Sent, conclude
 from synnergy.opcodes.artefacts import CHUNK_BYTES, DEPOSIT_PER_CHUNK, Committed, Uploaded
 from synnergy.wire.transaction import Attachment
 
 #: Chunks under way at once: half a block's worth.
 WINDOW = 8
 #: How often an upload starts again after another transaction of the sender's came between.
-RESTARTS = 5
+RESTARTS = 20
+#: Seconds between two such starts: what came between wants to be in a block first.
+PAUSE = 0.2
 
 #: Called with bytes on the ledger and bytes in all.
 Progress = Callable[[int, int], None]
@@ -68,8 +71,11 @@ def upload(sender: Sender, content: bytes, progress: Progress = no_progress) -> 
         gas_used += run.gas_used
         fee += run.fee
         received = _received(sender, digest)
-        if stopped is not None and received == run.first:
+        if stopped is None:
+            continue
+        if received == run.first and stopped.code not in STALE_NONCE:
             raise stopped
+        time.sleep(PAUSE)
     raise ClientError(
         "upload_interrupted",
         f"other transactions of {sender.address} keep coming between; the ledger has {received}"
