@@ -109,20 +109,21 @@ def export(case: Case, data: Data, model: Any, double: bool) -> onnx.ModelProto:
 
 
 def _exported(case: Case, model: Any, types: list[Any]) -> onnx.ModelProto:
-    """skl2onnx knows the option zipmap for some classifiers only, and some operator sets."""
-    options = _options(case, model)
-    try:
-        return convert_sklearn(model, initial_types=types, options=options)
-    except Exception as error:
-        if "target_opset" in str(error):
-            opsets = {"": 18, "ai.onnx.ml": 3}
+    """skl2onnx knows the option zipmap for some models only, writes some in older sets only."""
+    options, opsets = _options(case, model), None
+    for _ in range(2):
+        try:
             return convert_sklearn(
                 model, initial_types=types, options=options, target_opset=opsets
             )
-        if "zipmap" not in str(error):
-            raise
-        kept = {key: value for key, value in options.items() if "zipmap" not in value}
-        return convert_sklearn(model, initial_types=types, options=kept)
+        except Exception as error:
+            if "zipmap" in str(error):
+                options = {key: value for key, value in options.items() if "zipmap" not in value}
+            elif "target_opset" in str(error):
+                opsets = {"": 18, "ai.onnx.ml": 3}
+            else:
+                raise
+    return convert_sklearn(model, initial_types=types, options=options, target_opset=opsets)
 
 
 def feeds(data: Data, double: bool) -> dict[str, np.ndarray]:
