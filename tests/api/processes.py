@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -49,12 +50,15 @@ def make_home(path: Path, first: Genesis, signer: KeyPair = SIGNER) -> Path:
 
 @contextmanager
 def node(home: Path, listen: str = "127.0.0.1:0", **environment: str) -> Iterator[Running]:
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("SYNNERGY_")
+    }
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, str(home), listen],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={"PATH": "", "HOME": str(home), **environment},
+        env=inherited | environment,
     )
     assert process.stdout is not None and process.stderr is not None
     try:

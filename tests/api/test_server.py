@@ -14,6 +14,7 @@ import pytest
 from synnergy.api.server import ServeError, bind, open_node, parse_listen, serve
 from synnergy.chain.genesis import chain_id_of
 from synnergy.opcodes.ledger import Transfer
+from synnergy.rejected import Rejected
 from synnergy.state.store import Store
 from synnergy.vm.templates import template
 from synnergy.wire.codec import encode
@@ -73,6 +74,15 @@ def test_a_node_serves_stops_and_goes_on(home: Path) -> None:
         found = get(running, f"/v1/transactions/{done.json()['transaction']}").json()
         assert found["result"] == done.json()["result"]
         assert running.stop(signal.SIGINT) == (0, "")
+
+
+def test_the_engine_ends_with_the_node(home: Path) -> None:
+    with open_node(home) as opened:
+        submitted = opened.engine.submit(transfer(0))
+        assert not isinstance(submitted, Rejected)
+        assert submitted.wait(30) is not None
+    refused = opened.engine.submit(transfer(1))
+    assert isinstance(refused, Rejected) and refused.rule == "ENG-1"
 
 
 def test_what_was_acknowledged_survives_a_stop_under_load(home: Path) -> None:
