@@ -144,7 +144,7 @@ def restore_snapshot(folder: Path, store: Store, genesis: Genesis) -> Manifest:
 
 def _read(folder: Path, name: str) -> bytes:
     try:
-        return (folder / name).read_bytes()
+        return folder.joinpath(name).read_bytes()
     except OSError as error:
         raise RestoreFailed(f"{name} of the snapshot cannot be read: {error}") from error
 

@@ -55,7 +55,7 @@ def lifetimes_of(graph: Graph) -> Lifetimes:
     last: dict[str, int] = {}
     for index, node in enumerate(graph.nodes):
         last.update(dict.fromkeys((name for name in node.outputs if name), index))
-        last.update(dict.fromkeys(needed[index], index))
+        last.update(dict.fromkeys(sorted(needed[index]), index))
     # Weights stay for the next run, and what a surrounding graph owns isn't ours to release.
     own = {entry.name for entry in graph.inputs}
     own.update(name for node in graph.nodes for name in node.outputs)
@@ -71,16 +71,13 @@ def lifetimes_of(graph: Graph) -> Lifetimes:
 class LifetimeCache:
     """Lifetimes of the graphs of one model, each computed once."""
 
-    _known: dict[int, tuple[Graph, Lifetimes]] = field(
-        default_factory=dict[int, tuple[Graph, Lifetimes]]
-    )
+    _known: dict[Graph, Lifetimes] = field(default_factory=dict[Graph, Lifetimes])
 
     def of(self, graph: Graph) -> Lifetimes:
-        entry = self._known.get(id(graph))
-        if entry is None:
-            entry = (graph, lifetimes_of(graph))
-            self._known[id(graph)] = entry
-        return entry[1]
+        known = self._known.get(graph)
+        if known is None:
+            known = self._known[graph] = lifetimes_of(graph)
+        return known
 
 
 def array_bytes(array: Array) -> int:

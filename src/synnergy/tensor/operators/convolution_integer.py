@@ -13,10 +13,9 @@ from synnergy.tensor.operators.quantization import quantised
 from synnergy.tensor.operators.registry import Scope, register
 from synnergy.tensor.operators.windows import (
     Windows,
+    input_windows,
     pad_spatial,
     slices,
-    spatial_shape,
-    windows_of,
 )
 from synnergy.tensor.types import Array, Node, Refuse, TensorType, Value, ValueType, Work
 
@@ -25,14 +24,13 @@ _BYTES = ("int8", "uint8")
 
 def _windows(node: Node, x: Sequence[int], weights: Sequence[int]) -> tuple[Windows, int]:
     """The windows and the number of groups. Raises Refuse."""
-    spatial = spatial_shape(x)
     groups = arguments.integer(node, "group", 1, 1, max(x[1], 1))
     if len(weights) != len(x) or weights[1] * groups != x[1] or weights[0] % groups:
         raise Refuse(f"weights of shape {tuple(weights)} don't fit {tuple(x)}, {groups} groups")
     declared = arguments.integers(node, "kernel_shape")
     if declared and declared != tuple(weights[2:]):
         raise Refuse(f"kernel_shape {declared} isn't that of the weights")
-    return windows_of(node, spatial, tuple(weights[2:])), groups
+    return input_windows(node, x, tuple(weights[2:])), groups
 
 
 def _zero_fits(zero: Value | None, data: Value, sizes: Sequence[int]) -> None:
