@@ -107,12 +107,12 @@ def _set_iterations(tree: ast.AST) -> Iterator[tuple[int, str]]:
             continue
         sets = {
             target.id
-            for statement in ast.walk(scope)
+            for statement in _own_nodes(scope)
             if isinstance(statement, ast.Assign) and _is_set(statement.value, set())
             for target in statement.targets
             if isinstance(target, ast.Name)
         }
-        for node in ast.walk(scope):
+        for node in _own_nodes(scope):
             iterated: list[ast.expr] = []
             if isinstance(node, ast.For | ast.comprehension):
                 iterated = [node.iter]
@@ -124,6 +124,14 @@ def _set_iterations(tree: ast.AST) -> Iterator[tuple[int, str]]:
             for expression in iterated:
                 if _is_set(expression, sets) and not _feeds_a_set(node, tree):
                     yield expression.lineno, "iterates over a set (sort it first)"
+
+
+def _own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a scope without those of functions defined inside it."""
+    for child in ast.iter_child_nodes(scope):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child
+            yield from _own_nodes(child)
 
 
 def _is_set(node: ast.expr, sets: set[str]) -> bool:
