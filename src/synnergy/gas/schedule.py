@@ -97,20 +97,36 @@ class BrokenSchedule(Exception):
 
 
 def parse_schedule(text: str) -> Schedule:
-    """Parse a table. Raises BrokenSchedule naming each row that is missing or malformed."""
-    table: dict[str, Any] = tomllib.loads(text)
-    problems: list[str] = []
+    """Parse a table. Raises BrokenSchedule naming each row that is missing, malformed or in vain.
+
+    Which opcodes there are isn't known here; `ensure_gas_costs` compares them.
+    """
+    try:
+        table: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BrokenSchedule(f"the table is no TOML: {error}") from error
+    problems = [
+        f"{name}: there is no such section"
+        for name in table
+        if name not in _SECTIONS and name != "version"
+    ]
     sections: dict[str, dict[str, Price]] = {}
     for section, required in _SECTIONS.items():
         rows: dict[str, Price] = {}
-        for name, row in table.get(section, {}).items():
+        given = table.get(section, {})
+        if not isinstance(given, dict):
+            problems.append(f"{section}: must be a section of rows")
+            given = {}
+        for name, row in cast("dict[str, Any]", given).items():
             price = _parse_price(row)
             if isinstance(price, str):
                 problems.append(f"{section}.{name}: {price}")
+            elif required and name not in required:
+                problems.append(f"{section}.{name}: the row belongs to nothing")
             else:
                 rows[name] = price
         problems += [
-            f"{section}.{name}: the row is missing" for name in required if name not in rows
+            f"{section}.{name}: the row is missing" for name in required if name not in given
         ]
         sections[section] = rows
     version = table.get("version")
@@ -127,6 +143,9 @@ def _parse_price(row: Any) -> Price | str:
     if not isinstance(row, dict):
         return "must be a table of gas and description"
     fields = cast("dict[str, Any]", row)
+    unknown = sorted(fields.keys() - {"gas", "description"})
+    if unknown:
+        return f"has {', '.join(unknown)} beside gas and description"
     gas, description = fields.get("gas"), fields.get("description")
     if type(gas) is not int or not 0 <= gas < 2**53:
         return "gas must be an integer of at least 0"
