@@ -134,6 +134,9 @@ def test_concatenation_is_bounded() -> None:
     half = "x" * (MOST_CHARACTERS // 2 + 1)
     with pytest.raises(BadInput, match="characters"):
         ours("StringConcat", _words(half), _words(half), domain="")
+    # Joined strings are memory that the plan's own count of it has to cover.
+    with pytest.raises(BadInput, match="together"):
+        ours("StringConcat", _words(half), _words(*["y"] * 10_000), domain="")
 
 
 @pytest.mark.parametrize("mode", ["TF", "IDF", "TFIDF"])

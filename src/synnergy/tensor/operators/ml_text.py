@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from synnergy.tensor.liveness import STRING_BYTES
 from synnergy.tensor.operators import ml_attributes as read
 from synnergy.tensor.operators.ml_case import CASES, change_case
 from synnergy.tensor.operators.ml_patterns import compile_pattern
@@ -186,9 +187,14 @@ def _infer_concat(node: Node, inputs: Sequence[Value | None], scope: Scope) -> l
 def _run_concat(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     a, b = np.broadcast_arrays(read.given(inputs, 0), read.given(inputs, 1))
     joined: list[str] = []
+    room = MOST_CHARACTERS + STRING_BYTES * a.size
     for first, second in zip(a.reshape(-1).tolist(), b.reshape(-1).tolist(), strict=True):
         if len(first) + len(second) > MOST_CHARACTERS:
             raise BadInput(f"a string has more than {MOST_CHARACTERS} characters")
+        room -= len(first) + len(second)
+        # What is joined is new memory, of which a plan knows STRING_BYTES for each element.
+        if room < 0:
+            raise BadInput("the strings together are longer than their number allows")
         joined.append(first + second)
     return [read.string_array(joined).reshape(a.shape)]
 
