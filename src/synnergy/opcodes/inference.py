@@ -24,7 +24,7 @@ from synnergy.receipts.receipt import (
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.tensor.encoding import NamedTensor, decode_tensors, encode_tensors
-from synnergy.tensor.types import Array
+from synnergy.tensor.types import Array, MapsType, ValueType
 from synnergy.vm.catalogue import domain_opcode
 from synnergy.wire.codec import Struct
 from synnergy.wire.transaction import MAX_ENVELOPE_BYTES, SALT_BYTES, commit
@@ -37,6 +37,11 @@ MAX_OUTPUT_BYTES = 32 * 1024 * 1024
 #: An element of an output takes at least this; a string that much beside its bytes.
 SMALLEST_ELEMENT = 1
 STRING_HEAD = 1
+#: Bytes that an element of an output is priced at, and a string, before they are known (GAS-7).
+PRICED_ELEMENT = 8
+PRICED_STRING = 64
+#: Bytes that strings of an output may have beyond their price (INF-5).
+STRINGS_GRACE = 4_096
 
 
 class Invoke(Struct, frozen=True):
@@ -141,19 +146,21 @@ def prepare(context: Context, arguments: Invoke) -> Prepared | Rejected:
     if isinstance(plan, Rejected):
         return plan
     arrays = {name: array for name, _, array in tensors}
+    rows = max((array.shape[0] for array in arrays.values() if array.ndim), default=1)
+    limit = licence.max_rows if licence else None
     try:
         plan.check_inputs(arrays, allow_missing=model.allow_missing)
+        if limit is not None and rows > limit:
+            return Rejected(
+                "INF-3",
+                "too_many_rows",
+                f"{rows} rows were given, the offer allows {limit} a call",
+            )
         specialised = plan.specialise({name: array.shape for name, array in arrays.items()})
     except tensor.BadInput as bad:
         return Rejected("INF-2", "bad_input", str(bad))
     except tensor.Unsupported as unsupported:
         return Rejected("INF-2", "bad_input", f"the model has no plan for it: {unsupported}")
-    rows = max((array.shape[0] for array in arrays.values() if array.ndim), default=1)
-    limit = licence.max_rows if licence else None
-    if limit is not None and rows > limit:
-        return Rejected(
-            "INF-3", "too_many_rows", f"{rows} rows were given, the offer allows {limit} a call"
-        )
     schedule = context.schedule_of(licence.gas_version) if licence else context.schedule
     if specialised.memory > schedule.limits["memory_bytes"].gas:
         return Rejected(
@@ -166,9 +173,12 @@ def prepare(context: Context, arguments: Invoke) -> Prepared | Rejected:
     produced = sum(kind.elements for _, kind in specialised.outputs)
     if produced * SMALLEST_ELEMENT > MAX_OUTPUT_BYTES:
         return _too_large()
+    # A program may read one input in many calls, but carried it only once.
     gas = (
         schedule.tensor_gas(work.macs, work.elements, work.functions, work.steps)
-        + schedule.intrinsic["output_byte"].gas * 8 * produced
+        + schedule.intrinsic["byte"].gas * len(attachment.content)
+        + schedule.intrinsic["output_byte"].gas
+        * sum(_priced_bytes(kind) for _, kind in specialised.outputs)
     )
     return Prepared(plan, arrays, gas)
 
@@ -243,20 +253,35 @@ def _too_large() -> Rejected:
     return Rejected(
         "INF-5",
         "output_too_large",
-        f"the output of a call has at most {MAX_OUTPUT_BYTES} bytes; send fewer rows",
+        f"the output of a call has at most {MAX_OUTPUT_BYTES} bytes, and its strings together"
+        f" {PRICED_STRING} each and {STRINGS_GRACE} besides; send fewer rows",
     )
 
 
+def _priced_bytes(kind: ValueType) -> int:
+    """Bytes that an output is priced at: its elements', and the labels of maps (GAS-7)."""
+    each = PRICED_STRING if kind.dtype == "string" else PRICED_ELEMENT
+    return each * kind.elements + _label_bytes(kind)
+
+
+def _label_bytes(kind: ValueType) -> int:
+    labels = kind.labels if isinstance(kind, MapsType) else ()
+    return sum(PRICED_ELEMENT if isinstance(item, int) else len(item.encode()) for item in labels)
+
+
 def _fits(outputs: list[NamedTensor]) -> bool:
-    """Whether outputs keep to the limit; each string is looked at, as long as it may be."""
-    room = MAX_OUTPUT_BYTES
-    for _, _, array in outputs:
+    """Whether outputs keep to the limit, and their strings to what they were priced at."""
+    room, strings = MAX_OUTPUT_BYTES, STRINGS_GRACE
+    for _, kind, array in outputs:
+        room -= _label_bytes(kind)
         if array.dtype.kind != "O":
             room -= array.nbytes
             continue
+        strings += PRICED_STRING * array.size
         for text in array.reshape(-1).tolist():
-            room -= len(text.encode()) + STRING_HEAD
-            if room < 0:
+            taken = len(text.encode()) + STRING_HEAD
+            room, strings = room - taken, strings - taken
+            if room < 0 or strings < 0:
                 return False
     return room >= 0
 
