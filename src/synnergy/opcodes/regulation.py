@@ -125,6 +125,10 @@ def register(context: Context, arguments: Register) -> Registered | Rejected:
         return Rejected(
             "REG-3", "bad_roles", "the role regulator belongs to those whom the chain names, alone"
         )
+    if is_regulator and context.sender != address:
+        return Rejected(
+            "REG-4", "is_regulator", "a regulator's registration is changed by itself alone"
+        )
     records.wallets.save(
         context.journal,
         address,
@@ -240,6 +244,9 @@ def unfreeze(context: Context, arguments: Unfreeze) -> Done | Rejected:
 def set_policy(context: Context, arguments: SetPolicy) -> Agreement | Rejected:
     """Replace the policy set, once m regulators gave the same text (m of n, never Cedar)."""
     governance = context.governance()
+    refused = _not_a_regulator(context)  # before the text is compiled, which takes long
+    if refused is not None:
+        return refused
     regulators = [
         wallet_entity(context.journal, governance, address) for address in governance.regulators
     ]
@@ -280,10 +287,9 @@ def agree(context: Context, opcode: str, arguments: bytes) -> int | Rejected:
     proposal is removed and the caller carries the verb out.
     """
     governance = context.governance()
-    if context.sender not in governance.regulators:
-        return Rejected(
-            "REG-5", "not_a_regulator", f"{context.sender} is not one of the chain's regulators"
-        )
+    refused = _not_a_regulator(context)
+    if refused is not None:
+        return refused
     identifier = hashlib.sha256(
         f"synnergy/proposal/1\x00{opcode}\x00".encode() + arguments
     ).digest()
@@ -314,3 +320,11 @@ def agree(context: Context, opcode: str, arguments: bytes) -> int | Rejected:
         threshold=governance.threshold,
     )
     return len(agreed)
+
+
+def _not_a_regulator(context: Context) -> Rejected | None:
+    if context.sender in context.governance().regulators:
+        return None
+    return Rejected(
+        "REG-5", "not_a_regulator", f"{context.sender} is not one of the chain's regulators"
+    )
