@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -200,3 +201,24 @@ def test_nothing_of_the_terminal_gets_through(capsys: pytest.CaptureFixture[str]
     from synnergy.cli.reply import plain
 
     assert "\x1b" not in plain("\x1b]0;title\x07[bold]x").plain
+
+
+def test_bytes_that_are_no_text_are_told_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    done = run(capsys, "wallet", "create", "caf\udce9", "--json")
+    assert done.code == 2 and done.json["error"]["code"] == "bad_wallet_name"
+
+
+def test_a_reader_that_leaves_early_ends_it_quietly() -> None:
+    line = f"{sys.executable} -m synnergy opcode ls --json | head -c 5"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert done.stdout == '{"opc' and done.stderr == ""
+
+
+def test_a_bad_encoding_of_the_terminal_is_no_failure(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "PYTHONIOENCODING": "ascii",
+        "SYNNERGY_HOME": str(tmp_path / "\xe9"),
+    }
+    command = [sys.executable, "-m", "synnergy", "init", "--dev"]
+    done = subprocess.run(command, capture_output=True, env=environment)
+    assert done.returncode == 0 and b"is ready" in done.stdout

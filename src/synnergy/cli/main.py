@@ -6,6 +6,8 @@ object on stdout in all of these cases; nobody ever sees a traceback.
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -60,11 +62,20 @@ def build_app() -> typer.Typer:
 
 def run() -> None:
     """The console script."""
-    sys.exit(main(sys.argv[1:]))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = main(sys.argv[1:])
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing is left to be flushed to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_REFUSED
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command line; its exit code. Raises nothing."""
+    """Run one command line; its exit code. Raises nothing but BrokenPipeError."""
     given = list(arguments)
     as_json = "--json" in (given[: given.index("--")] if "--" in given else given)
     if given in (["--version"], ["--version", "--json"], ["--json", "--version"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -70,8 +71,8 @@ def print_reply(answer: Reply, *, as_json: bool) -> None:
 
 
 def print_json(fields: Mapping[str, Any]) -> None:
-    """One JSON object on one line."""
-    sys.stdout.write(msgspec.json.encode(fields).decode() + "\n")
+    """One JSON object on one line, in ASCII, whatever the terminal's encoding is."""
+    sys.stdout.write(json.dumps(msgspec.to_builtins(fields), separators=(",", ":")) + "\n")
     sys.stdout.flush()
 
 

@@ -102,7 +102,7 @@ def start(
         serve(home.root, listen, lambda url: _ready(url, home, genesis.local_only))
     except ServeError as error:
         raise ClientError("cannot_start", str(error)) from None
-    return Reply({"stopped": True}, ())
+    raise typer.Exit(0)
 
 
 def _ready(url: str, home: Home, local_only: bool) -> None:

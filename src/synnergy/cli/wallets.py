@@ -90,7 +90,7 @@ def request(
 
 def _sealing(session: Session) -> Passphrases | None:
     """Where the passphrase comes from; None leaves a local development wallet unsealed."""
-    given = session.settings.passphrase_file is not None or ENVIRONMENT_VARIABLE in os.environ
+    given = session.settings.passphrase_file or os.environ.get(ENVIRONMENT_VARIABLE)
     genesis = session.home.genesis
     if not given and genesis.exists() and load_genesis(genesis).local_only:
         return None

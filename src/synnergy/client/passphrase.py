@@ -23,8 +23,8 @@ def passphrases(file: Path | None, environment: Mapping[str, str] = os.environ) 
     def ask(wallet: str, new: bool) -> str:
         if file is not None:
             return _not_empty(read_text(file).removesuffix("\n").removesuffix("\r"), str(file))
-        if ENVIRONMENT_VARIABLE in environment:
-            return _not_empty(environment[ENVIRONMENT_VARIABLE], ENVIRONMENT_VARIABLE)
+        if given := environment.get(ENVIRONMENT_VARIABLE):
+            return given
         return _prompt(wallet, new)
 
     return ask
