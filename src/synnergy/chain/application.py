@@ -16,7 +16,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from synnergy.chain.archive import Location, height_key, payload_database, save_receipts
+from synnergy.chain.archive import (
+    Location,
+    PayloadKey,
+    height_key,
+    join_parties,
+    payload_database,
+    payloads_of,
+    save_receipts,
+)
 from synnergy.chain.block import (
     Proposal,
     StoredBlock,
@@ -58,10 +66,6 @@ MAX_BLOCK_BYTES = 8 * 1024 * 1024
 #: Bytes of transactions whose signatures, verified when they came in, are not verified again in
 #: their block; more than may wait for one need not be remembered.
 REMEMBERED_BYTES = 64 * 1024 * 1024
-
-
-#: The database of a payload, and its commitment.
-PayloadKey = tuple[str, bytes]
 
 
 class BadNode(Exception):
@@ -235,19 +239,15 @@ class Application:
         stored: list[StoredTransaction] = []
         around = self.surroundings(proposal.height, proposal.time, journal, payloads)
         for raw in proposal.transactions:
-            kept, attachments = detach(raw)
-            stored.append(kept)
             transaction = self.authenticate(raw)
             if isinstance(transaction, Transaction):
-                for attachment in attachments:
-                    parties = (transaction.body.sender,) if attachment.salt else ()
-                    where = payload_database(attachment.salt)
-                    payloads[where, attachment.reference.commitment] = Payload(
-                        attachment.salt, attachment.content, parties
-                    )
+                stored.append(detach(transaction))
+                self._keep(payloads, payloads_of(transaction))
+            else:
+                stored.append(StoredTransaction(True, raw))
             done = run_transaction(raw, journal, around)
             for commitment, output in done.outputs:
-                payloads[payload_database(output.salt), commitment] = output
+                self._keep(payloads, {(payload_database(output.salt), commitment): output})
             executed.append(done)
         receipts = tuple(receipt for done in executed for receipt in done.receipts)
         if receipts:
@@ -355,6 +355,17 @@ class Application:
             artefact_chunk=artefact_chunk,
             programs=self._programs_of(schedule),
         )
+
+    def _keep(
+        self, payloads: dict[PayloadKey, Payload], new: Mapping[PayloadKey, Payload]
+    ) -> None:
+        """Add to a block's payloads; one that is kept already keeps its parties."""
+        for key, payload in new.items():
+            known = payloads.get(key)
+            if known is None and payload.parties:
+                stored = self.store.get(*key)
+                known = decode_trusted(stored, Payload) if stored is not None else None
+            payloads[key] = payload if known is None else join_parties(payload, known)
 
     def policy_in(self, journal: Journal) -> CompiledSet:
         """The compiled policy set in force as `journal` stands, compiled once for each text."""

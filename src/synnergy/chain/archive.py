@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from synnergy.chain.block import StoredBlock, StoredTransaction
+from synnergy.identity.authenticate import Transaction
 from synnergy.opcodes.context import Payload
 from synnergy.receipts.proof import ReceiptProof, block_root
 from synnergy.receipts.receipt import Receipt, receipt_leaf
@@ -17,6 +18,8 @@ from synnergy.wire.codec import Struct, decode_trusted, encode
 from synnergy.wire.transaction import Attachment, Envelope
 from synnergy.wire.types import Count, Digest, Height
 
+#: The database of a payload, and its commitment.
+PayloadKey = tuple[str, bytes]
 #: `get` of a store, a snapshot or a batch.
 Get = Callable[[str, bytes], bytes | None]
 Put = Callable[[str, bytes, bytes], None]
@@ -70,6 +73,25 @@ def payload_database(salt: bytes) -> str:
     the commitment of somebody's chunk, and must not take its place.
     """
     return "payloads" if salt else "artefacts"
+
+
+def payloads_of(transaction: Transaction) -> dict[PayloadKey, Payload]:
+    """A transaction's attachments as they are kept; those with a salt are their sender's."""
+    listed = zip(transaction.attachments, transaction.body.attachments, strict=True)
+    return {
+        (payload_database(attachment.salt), reference.commitment): Payload(
+            attachment.salt,
+            attachment.content,
+            (transaction.body.sender,) if attachment.salt else (),
+        )
+        for attachment, reference in listed
+    }
+
+
+def join_parties(one: Payload, other: Payload) -> Payload:
+    """One payload that two transactions carried: whoever showed it may read it (API-7)."""
+    parties = tuple(sorted({*one.parties, *other.parties}))
+    return Payload(one.salt, one.content, parties)
 
 
 def load_payload(get: Get, commitment: bytes) -> Payload | None:

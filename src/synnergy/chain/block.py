@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from synnergy.identity.authenticate import Transaction
 from synnergy.pipeline import TransactionResult
 from synnergy.receipts.header import Header
 from synnergy.state.binary_merkle import merkle_root
-from synnergy.wire.codec import Struct, decode, encode
-from synnergy.wire.transaction import MAX_ENVELOPE_BYTES, Attachment, Envelope
+from synnergy.wire.codec import Struct, encode
+from synnergy.wire.transaction import BodySignature, Envelope
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Proposal:
 class StoredTransaction(Struct, frozen=True):
     """An envelope without its attachments, which are kept apart so that they can be erased.
 
-    `whole` marks bytes that are no envelope at all and are kept as they came.
+    `whole` marks bytes that did not authenticate and are kept as they came.
     """
 
     whole: bool
@@ -39,16 +40,10 @@ class StoredBlock(Struct, frozen=True):
     transactions: tuple[StoredTransaction, ...]
 
 
-def detach(raw: bytes) -> tuple[StoredTransaction, tuple[Attachment, ...]]:
-    """Split an envelope into what the block keeps and its attachments."""
-    envelope = decode(raw, Envelope, MAX_ENVELOPE_BYTES)
-    if not isinstance(envelope, Envelope):
-        return StoredTransaction(True, raw), ()
-    listed = tuple(attachment.reference for attachment in envelope.attachments)
-    if listed != envelope.body.attachments:
-        return StoredTransaction(True, raw), ()
-    kept = Envelope(envelope.body, envelope.signatures, ())
-    return StoredTransaction(False, encode(kept)), envelope.attachments
+def detach(transaction: Transaction) -> StoredTransaction:
+    """What the block keeps of an envelope whose attachments are kept apart."""
+    signature = BodySignature(transaction.public_key, transaction.signature)
+    return StoredTransaction(False, encode(Envelope(transaction.body, (signature,), ())))
 
 
 def transactions_root(transactions: tuple[bytes, ...]) -> bytes:
