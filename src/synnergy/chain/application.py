@@ -306,7 +306,8 @@ class Application:
         """What a transaction would be charged in the next block, without running any model."""
         with self.store.snapshot() as view:
             journal = Journal(partial(view.get, "state"), partial(view.scan, "state"))
-            around = self.surroundings(self.height + 1, self.header.time, journal, {})
+            carried = payloads_of(transaction)
+            around = self.surroundings(self.height + 1, self.header.time, journal, carried)
             return quote(transaction, journal, around)
 
     # ---- snapshot, restore -----------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from synnergy.chain.application import Application
+from synnergy.chain.archive import payloads_of
 from synnergy.chain.queries.moment import Moment, fresh_journal
 from synnergy.identity.authenticate import Transaction, decode_transaction
 from synnergy.pipeline import Surroundings, intrinsic_gas, quote
@@ -44,7 +45,8 @@ def quote_view(moment: Moment, application: Application, raw: bytes) -> QuoteVie
         return transaction
     journal = fresh_journal(moment.view)
     header = moment.header
-    around = application.surroundings(header.height + 1, header.time, journal, {})
+    carried = payloads_of(transaction)
+    around = application.surroundings(header.height + 1, header.time, journal, carried)
     # The application's own cache of programs belongs to the thread that makes blocks.
     around = replace(around, programs=ProgramCache(around.schedule.program_prices))
     limited = _limit(transaction, around)
