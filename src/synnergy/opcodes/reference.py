@@ -54,7 +54,7 @@ def opcode_page(schedule: Schedule) -> str:
         "|---|---|---|---:|---|",
     ]
     for opcode in catalogue.core():
-        gas = schedule.opcode_gas(opcode.name)
+        gas = _gas(schedule, opcode.name)
         stack = f"{opcode.pops} → {opcode.pushes}"
         lines.append(
             f"| `{opcode.code:06x}` | `{opcode.name}` | {stack} | {gas} | {opcode.description} |"
@@ -71,9 +71,15 @@ def opcode_page(schedule: Schedule) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _gas(schedule: Schedule, name: str) -> str:
+    """An opcode's price; a page of a table that lacks it says so."""
+    price = schedule.opcodes.get(name)
+    return f"{price.gas:,}" if price else "no price"
+
+
 def _verb(opcode: DomainOpcode, schedule: Schedule) -> list[str]:
     policy = f"Cedar action `{opcode.action}`" if opcode.action else "m of n regulators"
-    price = f"{schedule.opcode_gas(opcode.name):,}" + (" and its work" if opcode.price else "")
+    price = _gas(schedule, opcode.name) + (" and its work" if opcode.price else "")
     only = "; as template only" if opcode.template_only else ""
     return [
         f"### `{opcode.name}` `{opcode.code:06x}`",
