@@ -72,11 +72,14 @@ class SoloEngine:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the block at hand and stop; what still waits was never acknowledged."""
+        """Finish the block at hand and stop; what still waits is told that it is in no block."""
         with self._lock:
             self._stopping = True
             self._lock.notify_all()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
+        with self._lock:
+            self._drop_all(Rejected("ENG-1", "halted", "the node is stopping"))
 
     @property
     def mempool_size(self) -> int:
@@ -119,11 +122,14 @@ class SoloEngine:
         except BaseException as error:  # halt loudly: nothing more is acknowledged
             with self._lock:
                 self.failure = f"the engine halted: {type(error).__name__}: {error}"
-                for submitted in self._waiting.values():
-                    submitted.dropped = Rejected("ENG-1", "halted", self.failure)
-                    submitted.done.set()
-                self._waiting.clear()
-                self._waiting_bytes = 0
+                self._drop_all(Rejected("ENG-1", "halted", self.failure))
+
+    def _drop_all(self, why: Rejected) -> None:
+        for submitted in self._waiting.values():
+            submitted.dropped = why
+            submitted.done.set()
+        self._waiting.clear()
+        self._waiting_bytes = 0
 
     def _wait_for_work(self) -> bool:
         """Sleep until there is something to do; False when the engine is to stop."""
