@@ -100,8 +100,7 @@ def iris(world: World) -> dict[str, Any]:
     }
 
 
-def call(world: World, iris: dict[str, Any], *more: object) -> list[object]:
-    del world
+def call(iris: dict[str, Any], *more: object) -> list[object]:
     return [
         "publisher/iris@1", "--licence", iris["licence"], "--input", iris["rows"], *more
     ]  # fmt: skip
@@ -132,11 +131,11 @@ def test_a_call_agrees_with_onnx_runtime_and_costs_what_was_quoted(
     world: World, iris: dict[str, Any]
 ) -> None:
     before = {name: world.ok("balance", name)["balance"] for name in ("consumer", "publisher")}
-    quoted = world.ok("model", "quote", *call(world, iris, "--reference", "case 7"))
+    quoted = world.ok("model", "quote", *call(iris, "--reference", "case 7"))
     assert quoted["total"] == quoted["fee"] + quoted["price"] and quoted["price"] == 50
     out = world.folder / "out.npz"
     called = world.ok(
-        "model", "invoke", *call(world, iris, "--reference", "case 7"), "--from", "consumer",
+        "model", "invoke", *call(iris, "--reference", "case 7"), "--from", "consumer",
         "--out", out,
     )  # fmt: skip
     assert called["gas_used"] == quoted["gas"]
@@ -152,7 +151,8 @@ def test_a_call_agrees_with_onnx_runtime_and_costs_what_was_quoted(
     assert after["consumer"] == before["consumer"] - quoted["fee"]
     assert after["publisher"] == before["publisher"] + 50
     stats = world.ok("model", "stats", "publisher/iris@1")
-    assert stats["calls"] == 1 and stats["revenue"] == 50 and stats["licensees"] == 1
+    assert stats["calls"] >= 1 and stats["revenue"] == 50 * stats["calls"]
+    assert stats["licensees"] == 1 and stats["gas"] > 0 and stats["failures"] == 0
 
 
 def test_a_quote_needs_nobody(world: World, iris: dict[str, Any]) -> None:
@@ -163,7 +163,7 @@ def test_a_quote_needs_nobody(world: World, iris: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def receipt(world: World, iris: dict[str, Any]) -> Path:
     called = world.ok(
-        "model", "invoke", *call(world, iris, "--reference", "file 12"), "--from", "consumer"
+        "model", "invoke", *call(iris, "--reference", "file 12"), "--from", "consumer"
     )
     path = world.folder / "a.receipt"
     exported = world.ok("receipt", "export", called["receipt"], "--out", path)
@@ -171,8 +171,7 @@ def receipt(world: World, iris: dict[str, Any]) -> Path:
     return path
 
 
-def verify(world: World, receipt: Path, iris: dict[str, Any], **changed: Path) -> list[object]:
-    del world
+def verify(receipt: Path, iris: dict[str, Any], **changed: Path) -> list[object]:
     model, rows = changed.get("model", iris["path"]), changed.get("rows", iris["rows"])
     return ["receipt", "verify", receipt, "--model", model, "--input", rows]
 
@@ -181,15 +180,15 @@ def test_a_receipt_proves_itself_without_the_node(
     world: World, iris: dict[str, Any], receipt: Path
 ) -> None:
     gone = World(world.home, world.folder, "", world.run)
-    holds = gone.ok("--node", "http://127.0.0.1:9", *verify(world, receipt, iris))
+    holds = gone.ok("--node", "http://127.0.0.1:9", *verify(receipt, iris))
     assert holds["verified"] is True and holds["outputs"]
     other = world.folder / "same.npy"
     np.save(other, iris["features"])
-    assert world.ok(*verify(world, receipt, iris, rows=other))["verified"] is True
+    assert world.ok(*verify(receipt, iris, rows=other))["verified"] is True
     told = world.ok("receipt", "show", receipt)
     assert any("file 12" in sentence for sentence in told["sentences"])
     genesis = world.home / "genesis.json"
-    line = verify(world, receipt, iris)
+    line = verify(receipt, iris)
     nobody = world.folder / "nobody"
     assert world.ok("--home", nobody, *line, "--trusted", genesis)["verified"] is True
     assert world.refused("--home", nobody, *line)["code"] == "untrusted_root"
@@ -204,20 +203,20 @@ def test_what_is_not_as_it_was_is_refused(
         changed = bytearray(content)
         changed[position] ^= 1 << position % 8
         forged.write_bytes(changed)
-        world.refused(*verify(world, forged, iris))
+        world.refused(*verify(forged, iris))
     model = world.folder / "other.onnx"
     weights = bytearray(iris["path"].read_bytes())
     weights[len(weights) // 2] ^= 1
     model.write_bytes(weights)
-    assert world.refused(*verify(world, receipt, iris, model=model))["code"] in (
+    assert world.refused(*verify(receipt, iris, model=model))["code"] in (
         "wrong_model",
         "bad_model_file",
     )
     rows = world.folder / "other.csv"
     rows.write_text(iris["rows"].read_text().replace("5.0", "5.1", 1).replace("4.9", "4.8", 1))
-    assert world.refused(*verify(world, receipt, iris, rows=rows))["code"] == "wrong_input"
+    assert world.refused(*verify(receipt, iris, rows=rows))["code"] == "wrong_input"
     other = json.loads(world.run("--home", world.folder / "forger", "init", "--dev").out)
-    error = world.refused(*verify(world, receipt, iris), "--trusted", other["genesis"])
+    error = world.refused(*verify(receipt, iris), "--trusted", other["genesis"])
     assert error["code"] == "untrusted_root"
 
 
@@ -229,7 +228,7 @@ def test_the_opening_is_the_callers(world: World, iris: dict[str, Any], receipt:
     opening.unlink()
     closed = world.folder / "closed.receipt"
     assert world.ok("receipt", "export", identifier, "--out", closed)["opening"] is False
-    assert world.refused(*verify(world, closed, iris))["code"] == "missing_opening"
+    assert world.refused(*verify(closed, iris))["code"] == "missing_opening"
     line = ["receipt", "export", identifier, "--out", closed]
     assert world.ok(*line, "--from", "consumer")["opening"] is True
     assert closed.read_bytes() == receipt.read_bytes()
@@ -294,7 +293,6 @@ def test_refusals_have_names(world: World, iris: dict[str, Any]) -> None:
     assert world.refused("model", "show", "publisher/iris@2")["code"] == "unknown_model"
     poor = ["transfer", "consumer", 2**53 - 1, "--from", "operator"]
     assert world.refused(*poor)["code"] == "insufficient_funds"
-    assert list((world.home / "openings").glob("*.json"))
 
 
 def test_a_model_with_an_input_a_column(world: World) -> None:
@@ -372,17 +370,22 @@ def test_policies_change_by_a_regulator(world: World) -> None:
 
 
 def test_the_end_of_a_model(world: World, iris: dict[str, Any]) -> None:
-    """Revoked, then withdrawn: refunded, and no more calls. Runs last: it ends what others use."""
+    """Revoked, then withdrawn: refunded, and no more calls."""
+    name = "publisher/ending@1"
+    world.ok("model", "publish", iris["path"], "--name", "ending", "--from", "publisher")
+    world.ok("model", "approve", name, "--from", "regulator")
+    world.ok("model", "offer", name, "--price-per-call", 40, "--from", "publisher")
+    licence = world.ok("model", "buy", name, "--calls", 9, "--from", "consumer")["licence"]
+    call = [name, "--licence", licence, "--input", iris["rows"], "--from", "consumer"]
+    world.ok("model", "invoke", *call)
     before = world.ok("balance", "consumer")["balance"]
-    left = world.ok("licence", "show", iris["licence"])["escrow"]
-    assert left > 0
-    world.ok("model", "revoke", "publisher/iris@1", "--reason", "drift", "--from", "regulator")
-    refused = world.run("model", "invoke", *call(world, iris), "--from", "consumer")
-    assert refused.code == 1
-    world.ok("model", "withdraw", "publisher/iris@1", "--from", "publisher")
-    assert world.ok("model", "show", "publisher/iris@1")["status"] == "withdrawn"
-    paid = refused.json["error"].get("fee", 0)
-    assert world.ok("balance", "consumer")["balance"] == before + left - paid
+    world.ok("model", "revoke", name, "--reason", "drift", "--from", "regulator")
+    refused = world.refused("model", "invoke", *call)
+    world.ok("model", "withdraw", name, "--from", "publisher")
+    assert world.ok("model", "show", name)["status"] == "withdrawn"
+    assert world.ok("licence", "show", licence)["escrow"] == 0
+    paid = refused.get("fee", 0)
+    assert world.ok("balance", "consumer")["balance"] == before + 8 * 40 - paid
 
 
 def test_the_chain_executes_again_to_the_same_state(world: World) -> None:
