@@ -16,7 +16,18 @@ from tests.cli.support import run
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = documented()
-EVERY = pytest.mark.parametrize("entry", COMMANDS, ids=[entry.path for entry in COMMANDS])
+
+
+def each(entries: list[Documented]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("entry", entries, ids=[entry.path for entry in entries])
+
+
+EVERY = each(list(COMMANDS))
+WITH_ARGUMENTS = each(
+    [entry for entry in COMMANDS if any(option.required for option in entry.command.params)]
+)
+#: All but those that run until they are stopped, or for a minute; they have tests of their own.
+SHORT = each([entry for entry in COMMANDS if entry.path.split()[-1] not in ("start", "demo")])
 
 #: The contract's commands; others may be added, none of these may go.
 PROMISED = """
@@ -68,13 +79,10 @@ def test_a_wrong_option_is_one_json_object_and_exit_2(
         assert len(done.err.splitlines()) == 1
 
 
-@EVERY
+@WITH_ARGUMENTS
 def test_missing_arguments_are_one_json_object(
     entry: Documented, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    required = [parameter for parameter in entry.command.params if parameter.required]
-    if not required:
-        pytest.skip("it needs no arguments")
     done = run(capsys, *words(entry), "--json")
     assert done.code == 2 and done.json["error"]["code"] == "usage"
 
@@ -99,12 +107,10 @@ def arguments_for(entry: Documented, file: Path) -> list[str]:
     return line
 
 
-@EVERY
+@SHORT
 def test_failing_commands_are_one_json_object(
     entry: Documented, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    if words(entry)[0] in ("start", "demo"):
-        pytest.skip("tested elsewhere")
     file = tmp_path / "garbage.csv"
     file.write_bytes(b"\x00garbage,\xff")
     done = run(capsys, "--json", *words(entry), *arguments_for(entry, file))

@@ -17,8 +17,6 @@ from synnergy.client.uploads import CHUNK_BYTES, upload
 from tests.client.conftest import Ledger
 from tests.client.test_models import model_with, numpy_helper, save
 
-np = pytest.importorskip("numpy")
-
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
