@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import httpx
+import msgspec
 import pytest
 
 from synnergy.client import api, transactions, verbs
 from synnergy.client.failures import ClientError, OutcomeUnknown, WrongUse
 from synnergy.client.proofs import check_header, check_proof, prove_balance
 from synnergy.client.transactions import Sender, Signing, encode_arguments
+from synnergy.identity.address import encode_address
 from synnergy.opcodes.ledger import Transfer
 from synnergy.wire.types import MAX_INTEGER
 from tests.client.conftest import Ledger
@@ -192,11 +194,13 @@ def test_a_balance_is_proved(ledger: Ledger) -> None:
     address = ledger.address("consumer")
     proven = prove_balance(ledger.node, ledger.genesis, address)
     assert proven.balance == ledger.node.account(address).balance
-    nobody = "syn1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnd5ldpt"
-    from synnergy.identity.address import encode_address
-
     nobody = encode_address(bytes(20))
     assert prove_balance(ledger.node, ledger.genesis, nobody).balance == 0
+
+
+def test_the_first_state_follows_from_the_genesis(ledger: Ledger) -> None:
+    beginning = ledger.node.block(0)
+    assert check_header(beginning, ledger.genesis).hex() == beginning.app_hash
 
 
 @pytest.mark.parametrize(
@@ -223,6 +227,7 @@ def test_a_node_that_lies_about_a_balance_is_caught(
         fields[field] = change(fields[field])
         return httpx.Response(200, json=fields)
 
+    ledger.sender("operator").send(pay(ledger))
     ledger.transport.fault = lie
     with pytest.raises(ClientError) as caught:
         prove_balance(ledger.node, ledger.genesis, ledger.address("consumer"))
@@ -247,8 +252,6 @@ def test_the_proof_of_another_key_is_no_proof(ledger: Ledger) -> None:
 
 
 def test_every_flipped_bit_of_a_proof_is_caught(ledger: Ledger) -> None:
-    import msgspec
-
     reply = ledger.node.state("accounts", ledger.address("consumer"))
     root = check_header(ledger.node.block(reply.height), ledger.genesis)
     content = bytes.fromhex(reply.proof or "")

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from synnergy.client import api, uploads, verbs
