@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from synnergy.chain.genesis import Genesis, chain_id_of
+from synnergy.chain.genesis import Genesis, apply_genesis, chain_id_of
 from synnergy.client import replies
 from synnergy.client.api import Node
 from synnergy.client.failures import ClientError
@@ -12,6 +12,8 @@ from synnergy.identity.keys import verify_signature
 from synnergy.receipts.header import Header, header_signing_bytes
 from synnergy.rejected import Rejected
 from synnergy.state import records
+from synnergy.state.journal import Journal
+from synnergy.state.merkle import Tree
 from synnergy.state.proofs import StateProof, verify_state
 from synnergy.wire.codec import MAX_BYTES, decode, encode
 
@@ -42,7 +44,12 @@ def prove_balance(node: Node, genesis: Genesis, address: str) -> ProvenBalance:
 
 
 def check_header(block: replies.Block, genesis: Genesis) -> bytes:
-    """The app hash of a block whose header the chain's key signed; genesis' own is not signed."""
+    """The app hash of a block whose header the chain's key signed.
+
+    Nobody signs the state that a chain begins with: it follows from the genesis.
+    """
+    if block.height == 0:
+        return genesis_root(genesis)
     try:
         header = Header(
             chain_id=chain_id_of(genesis),
@@ -60,6 +67,13 @@ def check_header(block: replies.Block, genesis: Genesis) -> bytes:
     if not verify_signature(bytes.fromhex(genesis.signer), message, signature):
         raise _untrue(f"the header of block {block.height} is not signed by the chain's key")
     return header.app_hash
+
+
+def genesis_root(genesis: Genesis) -> bytes:
+    """The app hash of the first state."""
+    journal = Journal(lambda _key: None, lambda _start, _stop, _limit: [])
+    apply_genesis(genesis, journal)
+    return Tree(lambda _path: None).update(journal.changes())
 
 
 def check_proof(reply: replies.StateReply, root: bytes) -> StateProof:
