@@ -160,7 +160,7 @@ def _eye_type(node: Node, inputs: Sequence[Value | None]) -> TensorType:
 def _eye(node: Node, dtype: str, shape: Sequence[int]) -> Array:
     rows, columns = shape
     offset = arguments.integer(node, "k", 0)
-    if not -rows < offset < columns:  # numpy's own arithmetic on offsets could overflow
+    if not -rows < offset < columns:  # SHAPE-11; numpy's own arithmetic on offsets could overflow
         return np.zeros((rows, columns), DTYPES[dtype])
     return np.eye(rows, columns, offset, DTYPES[dtype])
 

@@ -104,7 +104,7 @@ def _tile_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[
     data = arguments.present(inputs, 0)
     repeats = [int(repeat) for repeat in arguments.present(inputs, 1).reshape(-1)]
     shape = [size * repeat for size, repeat in zip(data.shape, repeats, strict=True)]
-    if 0 in shape:  # numpy would first build the other repetitions
+    if 0 in shape:  # SHAPE-22; numpy would first build the other repetitions
         return [np.empty(shape, data.dtype)]
     return [np.tile(data, repeats)]
 
