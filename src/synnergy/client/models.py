@@ -35,9 +35,9 @@ def read_model(path: Path) -> bytes:
     if size > MAX_MODEL_BYTES:
         raise _bad(path, f"it has {size} bytes, at most {MAX_MODEL_BYTES} are taken")
     content = read_file(path)
-    reason = scan(content, DEFAULT_LIMITS.fields)
-    if reason is not None:
-        raise _bad(path, reason)
+    scanned = scan(content, DEFAULT_LIMITS.fields)
+    if isinstance(scanned, str):
+        raise _bad(path, scanned)
     try:
         model = onnx.ModelProto.FromString(content)
     except DecodeError:
