@@ -39,6 +39,8 @@ from synnergy.wire.types import Amount, Digest, Gas, ShortText
 MAX_EXPIRY_AHEAD = 1_000_000
 #: Characters of a result's message; it is kept for ever, and a receipt has to hold it (TX-6).
 MAX_MESSAGE = 4_000
+#: Bytes that a program may return or revert with: a verb's result fits, and it is kept for ever.
+MAX_RETURNED = 4_096
 
 
 class TransactionResult(Struct, frozen=True):
@@ -238,13 +240,18 @@ def execute_program(context: Context, programs: ProgramCache) -> Outcome:
     verified = programs.verified(body.code)
     if isinstance(verified, Rejected):
         return Outcome("refused", b"", 0, verified)
-    return execute(
+    outcome = execute(
         verified,
         body.data,
         context.meter,
         DomainHost(context, template_opcode(body.code)),
         Environment(context.block.height, context.block.time),
     )
+    if len(outcome.output) <= MAX_RETURNED:
+        return outcome
+    why = f"the program returned {len(outcome.output)} bytes, at most {MAX_RETURNED} are kept"
+    rejection = Rejected("TX-11", "output_too_large", why)
+    return Outcome("refused", b"", outcome.gas_used, rejection, outcome.where)
 
 
 def restore_what_outlives_a_rollback(context: Context, outcome: Outcome) -> None:

@@ -96,6 +96,28 @@ def test_statistics_stop_at_the_largest_integer(ledger: Ledger) -> None:
     assert (after.calls, after.revenue, after.gas) == (7, MAX_INTEGER, MAX_INTEGER)
 
 
+@pytest.mark.parametrize("ending", ["CORE_OUTPUT_SET", "CORE_REVERT"])
+@pytest.mark.parametrize("length", [4_096, 4_097, 2**17])
+def test_what_a_program_returns_is_bounded(ledger: Ledger, ending: str, length: int) -> None:
+    """TX-11: four megabytes would cost next to nothing, and be kept for ever."""
+    code, data = program_of(
+        ("LEDGER_TRANSFER", money.Transfer(OPERATOR.address, 1)),
+        ending=(
+            instruction("CORE_I64_CONST", 0),
+            instruction("CORE_I64_CONST", length),
+            instruction(ending),
+        ),
+    )
+    before = ledger.balance(CONSUMER.address)
+    result = ledger.send(CONSUMER, "", data, code=code)
+    if length > 4_096:
+        assert (result.status, result.code, result.output) == ("refused", "output_too_large", b"")
+        assert ledger.balance(CONSUMER.address) == before - result.fee
+    else:
+        assert result.status == ("ok" if ending == "CORE_OUTPUT_SET" else "refused")
+        assert len(result.output) == length
+
+
 @pytest.mark.parametrize("length", [1_000, 1_001, 1_024])
 def test_long_names_in_models_are_published_or_refused(ledger: Ledger, length: int) -> None:
     name = "n" * length
