@@ -12,6 +12,7 @@ import pytest
 
 from synnergy.chain.application import Application
 from synnergy.chain.block import Proposal
+from synnergy.chain.replay import replay
 from synnergy.chain.snapshot import Chunk, Manifest, RestoreFailed
 from synnergy.opcodes import ledger as money
 from synnergy.opcodes import plans
@@ -171,6 +172,14 @@ def test_a_damaged_snapshot_is_refused_and_nothing_of_it_stays(
         assert kept == ([b"format"] if database == "meta" else [])
     assert Application.restore(store, genesis(), taken[0]).app_hash == taken[1]
     store.close()
+
+
+def test_a_restored_chain_has_no_history_to_replay(
+    taken: tuple[Path, bytes], tmp_path: Path
+) -> None:
+    restored(taken[0], tmp_path / "data").store.close()
+    found = replay(tmp_path / "data", genesis())
+    assert found.problem is not None and "without a history" in found.problem
 
 
 def test_a_snapshot_does_not_overwrite_a_chain(taken: tuple[Path, bytes], tmp_path: Path) -> None:

@@ -72,6 +72,10 @@ def _replay(
     def differs(height: int, what: str) -> ReplayResult:
         return ReplayResult(height, application.app_hash, f"block {height}: {what}")
 
+    begun = source.get("meta", b"first_height")
+    if begun is not None:
+        height = int.from_bytes(begun, "big")
+        return differs(0, f"the store begins with a snapshot of block {height}, without a history")
     first = load_block(source.get, 0)
     if first is None or first.header != application.header:
         return differs(0, "the stored chain begins with another genesis")
