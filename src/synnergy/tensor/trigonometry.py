@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Context, Decimal
 from fractions import Fraction
+from functools import cache
 from math import factorial
 
 import numpy as np
@@ -269,6 +270,7 @@ _LN2 = float(Context(prec=60).ln(Decimal(2)))
 _ERF_SERIES = 22  # Maclaurin terms for |x| < 1: the first left out is below 2^-65
 
 
+@cache
 def _erf_constants() -> tuple[list[float], Array]:
     """Maclaurin terms of erf(x) / x in x^2, and Taylor terms in x - c for c = 1, 1.25 … 6."""
     context = Context(prec=80)
@@ -300,18 +302,16 @@ def _erf_constants() -> tuple[list[float], Array]:
     return series, np.array(rows).T.copy()
 
 
-_ERF_NEAR, _ERF_TABLE = _erf_constants()
-
-
 def erf64(x: Array) -> Array:
     """float64 error function; odd; 1 from |x| = 6 on."""
+    series, table = _erf_constants()
     magnitude = np.abs(x)
     clipped = np.minimum(magnitude, 1.0)
-    near = x * polynomial(_ERF_NEAR, clipped * clipped)
+    near = x * polynomial(series, clipped * clipped)
     a = np.clip(np.where(np.isnan(x), 1.0, magnitude), 1.0, 6.0)
     quarter = np.rint(a * 4.0)
     h = a - quarter * 0.25
-    rows = _ERF_TABLE[:, quarter.astype(np.int64) - 4]
+    rows = table[:, quarter.astype(np.int64) - 4]
     far = rows[-1]
     for row in rows[-2::-1]:
         far = far * h + row
