@@ -38,6 +38,8 @@ def read_model(path: Path) -> bytes:
     scanned = scan(content, DEFAULT_LIMITS.fields)
     if isinstance(scanned, str):
         raise _bad(path, scanned)
+    if scanned.fields > DEFAULT_LIMITS.fields:
+        raise _bad(path, f"the file has more than {DEFAULT_LIMITS.fields} fields")
     try:
         model = onnx.ModelProto.FromString(content)
     except DecodeError:

@@ -14,7 +14,15 @@ TENSOR_UNIT = 1_000
 
 INTRINSIC = ("transaction", "byte", "signature", "attachment", "program_byte", "output_byte")
 UNITS = ("copy_block", "hash_block", "memory_page")
-TENSOR = ("macs", "elements", "functions", "steps", "model_byte")
+TENSOR = (
+    "macs",
+    "elements",
+    "functions",
+    "steps",
+    "model_byte",
+    "model_parsed_byte",
+    "model_field",
+)
 LIMITS = ("transaction", "block", "memory_bytes", "model_bytes")
 
 _SECTIONS: dict[str, tuple[str, ...]] = {
@@ -81,8 +89,19 @@ class Schedule:
         return -(-total // TENSOR_UNIT)
 
     def model_check_gas(self, size: int) -> int:
-        """Gas for parsing and planning a model of `size` bytes (GAS-8)."""
+        """Gas for reading a model's file of `size` bytes (GAS-8)."""
         return -(-size * self.tensor["model_byte"].gas // TENSOR_UNIT)
+
+    def model_plan_gas(self, fields: int, parsed: int) -> int:
+        """Gas for planning a file of so many fields, and bytes outside raw data (GAS-8)."""
+        total = (
+            fields * self.tensor["model_field"].gas + parsed * self.tensor["model_parsed_byte"].gas
+        )
+        return -(-total // TENSOR_UNIT)
+
+    def affordable_fields(self, gas: int) -> int:
+        """How many fields of a file can be planned for so much gas (GAS-8)."""
+        return gas * TENSOR_UNIT // max(self.tensor["model_field"].gas, 1)
 
     def rows(self) -> list[tuple[str, Price]]:
         """Every row: opcodes by name, then `section.name` of the other sections."""

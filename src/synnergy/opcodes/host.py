@@ -48,7 +48,7 @@ class DomainHost:
             return refused
         if opcode.price is not None:
             dynamic = opcode.price(context, decoded)
-            if isinstance(dynamic, Rejected):
+            if isinstance(dynamic, Rejected | OutOfGas):
                 return dynamic
             if not meter.charge(dynamic):
                 return OutOfGas(dynamic)

@@ -8,6 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from synnergy import tensor
+from synnergy.gas.meter import OutOfGas
 from synnergy.opcodes.context import Context, credit, hold
 from synnergy.opcodes.entities import (
     Resource,
@@ -15,10 +17,11 @@ from synnergy.opcodes.entities import (
     load_model,
     model_resource,
 )
-from synnergy.opcodes.plans import load_plan, tensor_specs
+from synnergy.opcodes.plans import artefact_bytes, incomplete, load_plan, tensor_specs
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.state.journal import Journal
+from synnergy.tensor.limits import DEFAULT_LIMITS
 from synnergy.vm.catalogue import domain_opcode
 from synnergy.wire.codec import Struct, encode
 from synnergy.wire.types import (
@@ -109,12 +112,29 @@ def model_id(publisher: str, name: str, version: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()[:20]
 
 
-def check_price(context: Context, arguments: Publish) -> int | Rejected:
-    """Gas for parsing and planning the file (GAS-8)."""
+def check_price(context: Context, arguments: Publish) -> int | Rejected | OutOfGas:
+    """Gas for parsing and planning the file (GAS-8).
+
+    Its bytes are paid for before they are read, and no more of its fields are counted than can
+    be paid for, so that nobody has a file looked at for nothing.
+    """
+    schedule = context.schedule
     artefact = records.artefacts.load(context.journal, arguments.digest)
     if artefact is None:
         return Rejected("MKT-3", "no_upload", f"no file {arguments.digest.hex()} was uploaded")
-    return context.schedule.model_check_gas(artefact.size)
+    reading = schedule.model_check_gas(artefact.size)
+    if not context.meter.charge(reading):
+        return OutOfGas(reading)
+    if artefact.received < len(artefact.chunks):
+        return incomplete(arguments.digest)
+    content = artefact_bytes(context, arguments.digest, artefact)
+    if isinstance(content, Rejected):
+        return content
+    affordable = schedule.affordable_fields(context.meter.remaining)
+    census = tensor.scan(content, min(affordable, DEFAULT_LIMITS.fields))
+    if isinstance(census, str):
+        return Rejected("MKT-4", "unsupported_model", f"the model cannot be planned: {census}")
+    return schedule.model_plan_gas(census.fields, census.parsed)
 
 
 def save_document(journal: Journal, text: str | None) -> bytes | None:

@@ -27,7 +27,9 @@ _plans: OrderedDict[tuple[bytes, ...], tensor.Plan] = OrderedDict()
 _lock = threading.Lock()
 
 
-def artefact_bytes(context: Context, artefact: records.Artefact) -> bytes:
+def artefact_bytes(
+    context: Context, digest: bytes, artefact: records.Artefact
+) -> bytes | Rejected:
     """The file that a complete artefact's chunks make up. Missing content is corruption."""
     parts: list[bytes] = []
     for chunk in artefact.chunks:
@@ -35,16 +37,25 @@ def artefact_bytes(context: Context, artefact: records.Artefact) -> bytes:
         if payload is None:
             raise LookupError(f"chunk {chunk.hex()} is recorded but not stored")
         parts.append(payload.content)
-    return b"".join(parts)
+    content = b"".join(parts)
+    if len(content) != artefact.size or hashlib.sha256(content).digest() != digest:
+        return Rejected(
+            "MKT-3", "wrong_digest", f"the uploaded chunks are not the file {digest.hex()}"
+        )
+    return content
+
+
+def incomplete(digest: bytes) -> Rejected:
+    return Rejected(
+        "MKT-3", "upload_incomplete", f"the file {digest.hex()} is not completely uploaded"
+    )
 
 
 def load_plan(context: Context, digest: bytes) -> tensor.Plan | Rejected:
     """The checked plan of a complete artefact, or every reason why there can be none (MKT-4)."""
     artefact = records.artefacts.load(context.journal, digest)
     if artefact is None or artefact.received < len(artefact.chunks):
-        return Rejected(
-            "MKT-3", "upload_incomplete", f"the file {digest.hex()} is not completely uploaded"
-        )
+        return incomplete(digest)
     plan = _kept(context, digest, artefact)
     if isinstance(plan, Rejected):
         return plan
@@ -65,11 +76,9 @@ def _kept(context: Context, digest: bytes, artefact: records.Artefact) -> tensor
         if key in _plans:
             _plans.move_to_end(key)
             return _plans[key]
-    content = artefact_bytes(context, artefact)
-    if len(content) != artefact.size or hashlib.sha256(content).digest() != digest:
-        return Rejected(
-            "MKT-3", "wrong_digest", f"the uploaded chunks are not the file {digest.hex()}"
-        )
+    content = artefact_bytes(context, digest, artefact)
+    if isinstance(content, Rejected):
+        return content
     try:
         plan = tensor.load(content)
     except tensor.Unsupported as unsupported:

@@ -9,13 +9,16 @@ from synnergy.tensor.encoding import decode_tensors, encode_tensors
 from synnergy.tensor.limits import Limits
 from synnergy.tensor.plan import Plan, load
 from synnergy.tensor.types import BadInput, Unsupported
+from synnergy.tensor.wire_scan import Census, scan
 
 __all__ = [
     "BadInput",
+    "Census",
     "Limits",
     "Plan",
     "Unsupported",
     "decode_tensors",
     "encode_tensors",
     "load",
+    "scan",
 ]

@@ -115,8 +115,11 @@ def parse(onnx_bytes: bytes, limits: Limits = DEFAULT_LIMITS) -> Model:
     if len(onnx_bytes) > limits.model_bytes:
         reason = f"the file has {len(onnx_bytes)} bytes, above the limit of {limits.model_bytes}"
         raise Unsupported([Problem("", "model", reason)])
-    reason = scan(onnx_bytes, limits.fields)
-    if reason is not None:
+    scanned = scan(onnx_bytes, limits.fields)
+    if isinstance(scanned, str):
+        raise Unsupported([Problem("", "model", scanned)])
+    if scanned.fields > limits.fields:
+        reason = f"the file has more than {limits.fields} fields"
         raise Unsupported([Problem("", "model", reason)])
     try:
         proto = onnx.ModelProto.FromString(onnx_bytes)

@@ -1,17 +1,31 @@
 """A look over protobuf bytes before they are parsed.
 
 An empty nested message takes two bytes in a file and over a hundred in memory, so a cap on the
-file's size alone is no cap on memory. The scan counts messages and strings without keeping any.
+file's size alone is no cap on memory, nor on the work that it makes. The scan counts messages and
+strings without keeping any.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import onnx
 
 Table = dict[int, "Table"]
+#: Stands in a table for a field of bytes, which the parser takes as it is.
+_BYTES: Table = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What parsing and planning a file takes time for: `fields` are its messages and strings,
+    `parsed` the bytes outside of fields of type `bytes`, such as raw weights."""
+
+    fields: int
+    parsed: int
+
 
 # Runs of scalar fields with one-byte tags: varint, 64-bit and 32-bit ones. Possessive, so that
 # hostile bytes cannot make it backtrack.
@@ -33,6 +47,8 @@ def _tables() -> Table:
             for field in descriptor.fields:
                 if field.message_type is not None:
                     known[name][int(field.number)] = table_of(field.message_type)
+                elif field.type == field.TYPE_BYTES:
+                    known[name][int(field.number)] = _BYTES
         return known[name]
 
     return table_of(onnx.ModelProto.DESCRIPTOR)
@@ -57,11 +73,12 @@ def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
     return 0, end + 1
 
 
-def scan(data: bytes, most: int) -> str | None:
-    """Why `data` must not be parsed as a model: malformed, or over `most` messages and strings."""
+def scan(data: bytes, most: int) -> Census | str:
+    """What is in `data`, or why it is no model at all. Beyond `most` messages and strings the
+    scan ends, with one more than those."""
     outer: list[tuple[int, Table]] = []
     position, end, table = 0, len(data), _MODEL
-    count = 0
+    count = raw = 0
     while position < end or outer:
         if position == end:
             end, table = outer.pop()
@@ -79,9 +96,10 @@ def scan(data: bytes, most: int) -> str | None:
                 return "the file isn't a model: a field reaches beyond its message"
             count += 1
             if count > most:
-                return f"the file has more than {most} fields"
+                return Census(count, position)
             inner = table.get(tag >> 3)
-            if inner is None:
+            if inner is None or inner is _BYTES:
+                raw += length if inner is _BYTES else 0
                 position += length
             elif len(outer) >= 100:
                 return "the file's messages are nested more than 100 deep"
@@ -96,4 +114,4 @@ def scan(data: bytes, most: int) -> str | None:
             return "the file isn't a model: unknown kind of field"
         if position > end:
             return "the file isn't a model: it ends inside a field"
-    return None
+    return Census(count, len(data) - raw)

@@ -44,7 +44,8 @@ class DomainOpcode:
     """One verb. `args` and `result` are frozen wire structs; the functions take (context, args).
 
     apply     the effect: returns the result struct or Rejected
-    price     gas beyond the table's static price, or Rejected; None where there is none
+    price     gas beyond the table's static price, Rejected, or OutOfGas where the price itself has
+              one, which it charged; None where there is none
     action    the Cedar action, or None for the m-of-n verbs (`governance`)
     resource  builds the policy resource of the action, or Rejected; None for m-of-n verbs
     template_only   a regulator's verb: accepted only as the one template program (REG-6)
