@@ -21,6 +21,7 @@ from synnergy.chain.archive import (
     PayloadKey,
     height_key,
     join_parties,
+    load_block,
     payload_database,
     payloads_of,
     save_receipts,
@@ -55,6 +56,7 @@ from synnergy.rejected import Rejected
 from synnergy.state import accumulator, records
 from synnergy.state.journal import Journal
 from synnergy.state.merkle import Tree
+from synnergy.state.proofs import StateProof, prove
 from synnergy.state.store import Store
 from synnergy.vm import catalogue
 from synnergy.vm.cache import ProgramCache
@@ -70,6 +72,15 @@ REMEMBERED_BYTES = 64 * 1024 * 1024
 
 class BadNode(Exception):
     """This node cannot serve this chain; the message names every reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queried:
+    """`proof.value` under `proof.key` (None: absent) in the state with this app hash."""
+
+    proof: StateProof
+    height: int
+    app_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +310,22 @@ class Application:
         self.header = header
         self._working = None
         return header
+
+    # ---- query -----------------------------------------------------------------------------
+
+    def query(self, key: bytes) -> Queried:
+        """What committed state holds under a raw key, with its proof; from any thread (CHAIN-3).
+
+        Typed views for people and programs are in `chain/queries/`.
+        """
+        with self.store.snapshot() as view:
+            value = view.get("state", key)
+            proof = prove(Tree(partial(view.get, "nodes")), key, value)
+            height = view.get("meta", b"height")
+            block = None if height is None else load_block(view.get, int.from_bytes(height, "big"))
+        if block is None:
+            raise LookupError("the store has no last block")
+        return Queried(proof, block.header.height, block.header.app_hash)
 
     # ---- quote -----------------------------------------------------------------------------
 
