@@ -12,7 +12,8 @@ from synnergy.chain.replay import replay
 from synnergy.opcodes import artefacts, models, plans
 from synnergy.opcodes import ledger as money
 from synnergy.state import records
-from synnergy.vm.program import instruction
+from synnergy.vm.program import encode_program, function, instruction, program
+from synnergy.wire.codec import encode
 from synnergy.wire.transaction import Attachment
 from synnergy.wire.types import MAX_INTEGER
 from tests.chain.market import ROWS, call, calling, licensed, program_of
@@ -116,6 +117,39 @@ def test_what_a_program_returns_is_bounded(ledger: Ledger, ending: str, length: 
     else:
         assert result.status == ("ok" if ending == "CORE_OUTPUT_SET" else "refused")
         assert len(result.output) == length
+
+
+def test_verbs_of_a_transaction_are_counted(ledger: Ledger) -> None:
+    """TX-12: the events of a million transfers would make a result that nobody can read."""
+    arguments = encode(money.Transfer(OPERATOR.address, 1))
+    constants = [
+        instruction("CORE_I64_CONST", value) for value in (0, len(arguments), 1_000, 1_000)
+    ]
+    body = (
+        *(instruction("CORE_I64_CONST", 0),) * 2,
+        *(instruction("CORE_INPUT_SIZE"), instruction("CORE_INPUT_COPY")),
+        instruction("CORE_LOOP", 0),
+        *constants,
+        *(instruction("LEDGER_TRANSFER"), instruction("CORE_DROP")),
+        *(instruction("CORE_LOCAL_GET", 0), instruction("CORE_I64_CONST", 1)),
+        *(instruction("CORE_I64_ADD"), instruction("CORE_LOCAL_TEE", 0)),
+        *(instruction("CORE_I64_CONST", 1_024), instruction("CORE_I64_LT_U")),
+        *(instruction("CORE_BR_IF", 0), instruction("CORE_END")),
+    )
+    most = encode_program(program(function(*body, locals=1), memory_pages=1))
+    result = ledger.send(CONSUMER, "", arguments, code=most)
+    assert (result.status, len(result.events)) == ("ok", 1_024)
+    more = encode_program(
+        program(
+            function(*body, *constants, instruction("LEDGER_TRANSFER"), instruction("CORE_DROP"),
+                     locals=1),
+            memory_pages=1,
+        )
+    )  # fmt: skip
+    before = ledger.balance(CONSUMER.address)
+    result = ledger.send(CONSUMER, "", arguments, code=more)
+    assert (result.status, result.code) == ("refused", "too_many_verbs")
+    assert ledger.balance(CONSUMER.address) == before - result.fee
 
 
 @pytest.mark.parametrize("length", [1_000, 1_001, 1_024])

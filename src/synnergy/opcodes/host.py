@@ -18,6 +18,9 @@ from synnergy.vm.domain import DomainOpcode
 from synnergy.wire.codec import decode, encode
 from synnergy.wire.transaction import MAX_DATA_BYTES
 
+#: Verbs of one transaction: its result lists the events of each, and is kept for ever (TX-12).
+MAX_OPERATIONS = 1_024
+
 
 @dataclass(slots=True)
 class DomainHost:
@@ -33,6 +36,12 @@ class DomainHost:
         context = self.context
         context.verdict = None
         context.operations += 1
+        if context.operations > MAX_OPERATIONS:
+            return Rejected(
+                "TX-12",
+                "too_many_verbs",
+                f"a transaction carries out at most {MAX_OPERATIONS} verbs; send the rest apart",
+            )
         decoded = decode(arguments, opcode.args, MAX_DATA_BYTES)
         if isinstance(decoded, Rejected):
             return decoded
