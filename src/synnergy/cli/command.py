@@ -74,9 +74,7 @@ InputFile = Annotated[
 
 def group(help_text: str) -> typer.Typer:
     """A group of commands that takes the options of every command."""
-    return typer.Typer(
-        help=help_text, no_args_is_help=True, callback=_options, add_completion=False
-    )
+    return typer.Typer(help=help_text, callback=_options, add_completion=False)
 
 
 def command(app: typer.Typer, name: str) -> Callable[[Handler], Handler]:

@@ -109,10 +109,10 @@ def _usage(wrong: typer.TyperException, as_json: bool) -> ClientError:
     """What the parser found wrong, as one sentence; a bare group shows its help besides."""
     context: Any = getattr(wrong, "ctx", None)
     message = wrong.format_message()
-    if type(wrong).__name__ == "NoArgsIsHelpError":
+    if message == "Missing command.":
         message = "a command is missing"
         if not as_json:
-            sys.stderr.write(context.get_help() + "\n")
+            context.get_help()  # Prints it.
     if wrong.exit_code != EXIT_USAGE:
         return ClientError("failed", message)
     hint = f"; see `{context.command_path} --help`" if context is not None else ""
