@@ -124,6 +124,7 @@ class Sender:
         self.refresh()
         quote = self.quote(call)
         if quote.status == "refused":
+            self._check_registered()
             raise ClientError(quote.code, quote.message, rule=quote.rule)
         self.announce(Signing(self.address, call, quote))  # pyright: ignore[reportArgumentType]
         for pause in (*NONCE_PAUSES, None):
@@ -194,6 +195,16 @@ class Sender:
             f"transaction {identifier} was handed over, and nothing was heard of it in"
             f" {self.patience:g} s; `synnergy tx show {identifier}` tells once it is known",
         )
+
+    def _check_registered(self) -> None:
+        """What comes first for whoever is unregistered, whatever else a quote has found."""
+        if not self.node.account(self.address).registered:
+            raise ClientError(
+                "unregistered",
+                f"{self.address} is not registered with the regulatory node; it can only receive."
+                " A regulator can register it",
+                rule="TX-7",
+            )
 
     def _limit(self, gas: int, spends: int, balance: int) -> int:
         """The quote, with a margin that neither the balance nor the chain's limit rules out."""
