@@ -57,6 +57,12 @@ def buy(context: Context, arguments: Buy) -> Bought | Rejected:
     offer = records.offers.load(context.journal, model.id)
     if offer is None:
         return Rejected("MKT-6", "not_offered", "the model is not on sale")
+    if records.closing.load(context.journal, model.id) is not None:
+        return Rejected(
+            "MKT-8",
+            "closing",
+            "the model's licences are being refunded, and this one would be; buy in a later block",
+        )
     if arguments.digest != model.digest or arguments.offer != offer.id:
         return Rejected(
             "MKT-6",
