@@ -67,3 +67,16 @@ def test_an_envelope_that_does_not_authenticate_replays(ledger: Ledger) -> None:
     block = load_block(ledger.store.get, ledger.application.height)
     assert block is not None
     assert reattach(ledger.store.get, block.transactions[0]) == forged
+
+
+def test_a_payload_attached_as_a_chunk_stays_its_parties(ledger: Ledger) -> None:  # TX-4
+    """sha256(salt ‖ content) is also the commitment of a chunk that begins with the salt."""
+    attachment = salted(tensors(X=ROWS))
+    commitment = attachment.reference.commitment
+    chunk = Attachment(b"", attachment.salt + attachment.content)
+    assert chunk.reference.commitment == commitment
+    for pair, carried in ((CONSUMER, attachment), (PUBLISHER, chunk)):
+        assert ledger.block(carrying(ledger, pair, carried))[0].status == "ok"
+    payload = load_payload(ledger.store.get, commitment)
+    assert payload is not None
+    assert (payload.salt, payload.parties) == (attachment.salt, (CONSUMER.address,))

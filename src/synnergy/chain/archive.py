@@ -95,8 +95,12 @@ def join_parties(one: Payload, other: Payload) -> Payload:
 
 
 def load_payload(get: Get, commitment: bytes) -> Payload | None:
-    """What is kept under a commitment, an artefact chunk first; None where unknown or erased."""
-    stored = get("artefacts", commitment) or get("payloads", commitment)
+    """What is kept under a commitment; None where unknown or erased.
+
+    A payload comes before a chunk: whoever knows one could attach salt and content as a chunk,
+    and its parties must still find theirs. Files are read chunk by chunk, not from here.
+    """
+    stored = get("payloads", commitment) or get("artefacts", commitment)
     return decode_trusted(stored, Payload) if stored is not None else None
 
 
