@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from synnergy.opcodes.context import Context
 from synnergy.policy.entities import LedgerEntity, ModelEntity, WalletEntity
@@ -75,8 +76,15 @@ def load_model(context: Context, model_id: bytes) -> records.Model | Rejected:
     return model
 
 
-def wallet_resource(context: Context, address: str) -> Resource:
-    return Resource(wallet_entity(context.journal, context.governance(), address))
+class NamesWallet(Protocol):
+    """An argument block that says which wallet it is about."""
+
+    @property
+    def address(self) -> str: ...
+
+
+def named_wallet(context: Context, arguments: NamesWallet) -> Resource:
+    return Resource(wallet_entity(context.journal, context.governance(), arguments.address))
 
 
 def model_resource(context: Context, model_id: bytes, **facts: Fact) -> Resource | Rejected:
@@ -86,6 +94,17 @@ def model_resource(context: Context, model_id: bytes, **facts: Fact) -> Resource
     return Resource(
         model_entity(context.journal, context.governance(), model, context.block.time), facts
     )
+
+
+class NamesModel(Protocol):
+    """An argument block that says which model it is about."""
+
+    @property
+    def model(self) -> bytes: ...
+
+
+def named_model(context: Context, arguments: NamesModel) -> Resource | Rejected:
+    return model_resource(context, arguments.model)
 
 
 def ledger_resource(_context: Context, _arguments: object) -> Resource:

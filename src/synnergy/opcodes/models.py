@@ -12,10 +12,9 @@ from synnergy import tensor
 from synnergy.gas.meter import OutOfGas
 from synnergy.opcodes.context import Context, credit, hold
 from synnergy.opcodes.entities import (
-    Resource,
     ledger_resource,
     load_model,
-    model_resource,
+    named_model,
 )
 from synnergy.opcodes.plans import artefact_bytes, incomplete, load_plan, tensor_specs
 from synnergy.rejected import Rejected
@@ -218,17 +217,13 @@ def publish(context: Context, arguments: Publish) -> Published | Rejected:
     return Published(identifier, arguments.digest)
 
 
-def approve_resource(context: Context, arguments: Approve) -> Resource | Rejected:
-    return model_resource(context, arguments.model)
-
-
 @domain_opcode(
     0x020004,
     "MODEL_APPROVE",
     action="approve",
     args=Approve,
     result=Approved,
-    resource=approve_resource,
+    resource=named_model,
     template_only=True,
 )
 def approve(context: Context, arguments: Approve) -> Approved | Rejected:
@@ -281,17 +276,13 @@ def approve(context: Context, arguments: Approve) -> Approved | Rejected:
     return Approved(len(kept))
 
 
-def revoke_resource(context: Context, arguments: Revoke) -> Resource | Rejected:
-    return model_resource(context, arguments.model)
-
-
 @domain_opcode(
     0x020005,
     "MODEL_REVOKE",
     action="revoke",
     args=Revoke,
     result=Done,
-    resource=revoke_resource,
+    resource=named_model,
     template_only=True,
 )
 def revoke(context: Context, arguments: Revoke) -> Done | Rejected:
@@ -311,17 +302,13 @@ def revoke(context: Context, arguments: Revoke) -> Done | Rejected:
     return Done()
 
 
-def offer_resource(context: Context, arguments: PutOffer) -> Resource | Rejected:
-    return model_resource(context, arguments.model)
-
-
 @domain_opcode(
     0x020006,
     "MODEL_OFFER",
     action="offer",
     args=PutOffer,
     result=Offered,
-    resource=offer_resource,
+    resource=named_model,
 )
 def offer(context: Context, arguments: PutOffer) -> Offered | Rejected:
     """Put a model on sale at a price per call; a new offer replaces the old one."""
@@ -355,17 +342,13 @@ def offer(context: Context, arguments: PutOffer) -> Offered | Rejected:
     return Offered(identifier)
 
 
-def withdraw_resource(context: Context, arguments: Withdraw) -> Resource | Rejected:
-    return model_resource(context, arguments.model)
-
-
 @domain_opcode(
     0x020007,
     "MODEL_WITHDRAW",
     action="withdraw",
     args=Withdraw,
     result=Done,
-    resource=withdraw_resource,
+    resource=named_model,
 )
 def withdraw(context: Context, arguments: Withdraw) -> Done | Rejected:
     """Take a model off the market for good; open licences are refunded."""
@@ -391,17 +374,13 @@ class StatsResult(Struct, frozen=True):
     failures: Count
 
 
-def stats_resource(context: Context, arguments: ReadStats) -> Resource | Rejected:
-    return model_resource(context, arguments.model)
-
-
 @domain_opcode(
     0x020008,
     "MODEL_STATS",
     action="analyse",
     args=ReadStats,
     result=StatsResult,
-    resource=stats_resource,
+    resource=named_model,
 )
 def read_stats(context: Context, arguments: ReadStats) -> StatsResult | Rejected:
     """Read a model's calls, revenue, gas, licensees and failures from inside a program."""

@@ -11,7 +11,7 @@ from msgspec import Meta
 from synnergy.identity.address import address_of
 from synnergy.identity.keys import verify_signature
 from synnergy.opcodes.context import Context
-from synnergy.opcodes.entities import Resource, wallet_entity, wallet_resource
+from synnergy.opcodes.entities import Resource, named_wallet, wallet_entity
 from synnergy.opcodes.models import Done, model_id
 from synnergy.policy.check import check_new_set
 from synnergy.policy.digest import policy_digest
@@ -155,10 +155,6 @@ def register(context: Context, arguments: Register) -> Registered | Rejected:
     return Registered(address)
 
 
-def freeze_resource(context: Context, arguments: Freeze) -> Resource:
-    return wallet_resource(context, arguments.address)
-
-
 def freeze_price(context: Context, arguments: Freeze) -> int:
     """One deadline's worth of gas for each model whose licences will be refunded."""
     published = records.publications.scan(
@@ -174,7 +170,7 @@ def freeze_price(context: Context, arguments: Freeze) -> int:
     args=Freeze,
     result=Done,
     price=freeze_price,
-    resource=freeze_resource,
+    resource=named_wallet,
     template_only=True,
 )
 def freeze(context: Context, arguments: Freeze) -> Done | Rejected:
@@ -205,17 +201,13 @@ def freeze(context: Context, arguments: Freeze) -> Done | Rejected:
     return Done()
 
 
-def unfreeze_resource(context: Context, arguments: Unfreeze) -> Resource:
-    return wallet_resource(context, arguments.address)
-
-
 @domain_opcode(
     0x060003,
     "REGULATION_UNFREEZE",
     action="unfreeze",
     args=Unfreeze,
     result=Done,
-    resource=unfreeze_resource,
+    resource=named_wallet,
     template_only=True,
 )
 def unfreeze(context: Context, arguments: Unfreeze) -> Done | Rejected:
