@@ -683,7 +683,7 @@ def _pipelines() -> None:
         lambda: pipeline.make_pipeline(
             compose.ColumnTransformer(
                 [
-                    ("bins", preprocessing.KBinsDiscretizer(3), ["age"]),
+                    ("bins", preprocessing.KBinsDiscretizer(3, encode="onehot-dense"), ["age"]),
                     ("words", preprocessing.OneHotEncoder(), ["city"]),
                 ]
             ),
@@ -745,7 +745,7 @@ def _boosting_libraries() -> None:
     def add(name: str, data: str, make: Callable[[], Any], exporter: str) -> None:
         CASES.append(Case("other libraries", name, make, data, exporter=exporter))
 
-    small = {"n_estimators": 8, "verbosity": -1, "min_child_samples": 5}
+    small = {"n_estimators": 8, "verbosity": -1, "min_child_samples": 5, "n_jobs": 1}
     for data in ("binary", "classes", "named_classes", "missing"):
         add(
             f"lightgbm.LGBMClassifier, {data}",
@@ -774,7 +774,7 @@ def _boosting_libraries() -> None:
         lambda: lightgbm.LGBMRegressor(objective="poisson", **small),
         "lightgbm",
     )
-    tiny = {"n_estimators": 6, "max_depth": 4}
+    tiny = {"n_estimators": 6, "max_depth": 4, "n_jobs": 1}
     for data in ("binary", "classes", "missing"):
         add(
             f"xgboost.XGBClassifier, {data}",
