@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 from synnergy import tensor
 from synnergy.opcodes.inference import PRICED_STRING, STRINGS_GRACE
 from tests.chain.market import call, calling, input_attachment, licensed, program_of
-from tests.chain.small_models import doubled, model
+from tests.chain.small_models import chained, doubled, model
 from tests.ledger.harness import CONSUMER, Ledger
 
 
@@ -75,3 +75,23 @@ def test_rows_are_counted_before_anything_is_planned(
     rows = np.ones((101, 2), np.float32)
     result = ledger.block(call(ledger, model_id, licence, rows))[0]
     assert (result.code, planned) == ("too_many_rows", [])
+
+
+def test_a_shape_is_not_planned_for_whoever_cannot_pay_for_a_row(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:  # GAS-7
+    """Planning a large model for a new shape takes seconds, and a refused call is not spent."""
+    model_id, licence = licensed(ledger, chained(300))
+    rows = np.ones((3, 2), np.float32)
+    planned: list[object] = []
+    genuine = tensor.Plan.specialise
+
+    def specialise(self: tensor.Plan, shapes: dict[str, tuple[int, ...]]) -> object:
+        planned.append(shapes)
+        return genuine(self, shapes)
+
+    monkeypatch.setattr(tensor.Plan, "specialise", specialise)
+    poor = ledger.block(call(ledger, model_id, licence, rows, gas_limit=60_000))[0]
+    assert (poor.code, planned) == ("out_of_gas", [])
+    rich = ledger.block(call(ledger, model_id, licence, rows))[0]
+    assert rich.status == "ok" and planned

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import msgspec
 
 from synnergy import tensor
+from synnergy.gas.meter import OutOfGas
+from synnergy.gas.schedule import Schedule
 from synnergy.opcodes.context import Context, Event, Payload, Settlement
 from synnergy.opcodes.entities import Resource, load_model, model_resource, valid_approvals
 from synnergy.opcodes.licences import settle
@@ -24,7 +26,7 @@ from synnergy.receipts.receipt import (
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.tensor.encoding import NamedTensor, decode_tensors, encode_tensors
-from synnergy.tensor.types import Array, MapsType, ValueType
+from synnergy.tensor.types import Array, MapsType, ValueType, Work
 from synnergy.vm.catalogue import domain_opcode
 from synnergy.wire.codec import Struct
 from synnergy.wire.transaction import MAX_ENVELOPE_BYTES, SALT_BYTES, commit
@@ -113,17 +115,20 @@ def _check_licence(
     return None
 
 
-def invoke_price(context: Context, arguments: Invoke) -> int | Rejected:
+def invoke_price(context: Context, arguments: Invoke) -> int | Rejected | OutOfGas:
     """Gas of the tensor work, from graph and shapes, under the table the licence pins (GAS-7)."""
     prepared = prepare(context, arguments)
-    if isinstance(prepared, Rejected):
+    if isinstance(prepared, Rejected | OutOfGas):
         return prepared
     context.prepared = prepared
     return prepared.gas
 
 
-def prepare(context: Context, arguments: Invoke) -> Prepared | Rejected:
-    """Check the input against the model before anything is charged for execution (INF-2)."""
+def prepare(context: Context, arguments: Invoke) -> Prepared | Rejected | OutOfGas:
+    """Check the input against the model before anything is charged for execution (INF-2).
+
+    OutOfGas where not even one row could be paid for, before the plan is made for this shape.
+    """
     model = load_model(context, arguments.model)
     if isinstance(model, Rejected):
         return model
@@ -148,6 +153,8 @@ def prepare(context: Context, arguments: Invoke) -> Prepared | Rejected:
     arrays = {name: array for name, _, array in tensors}
     rows = max((array.shape[0] for array in arrays.values() if array.ndim), default=1)
     limit = licence.max_rows if licence else None
+    schedule = context.schedule_of(licence.gas_version) if licence else context.schedule
+    least = _work_gas(schedule, plan.cost.work)
     try:
         plan.check_inputs(arrays, allow_missing=model.allow_missing)
         if limit is not None and rows > limit:
@@ -156,12 +163,13 @@ def prepare(context: Context, arguments: Invoke) -> Prepared | Rejected:
                 "too_many_rows",
                 f"{rows} rows were given, the offer allows {limit} a call",
             )
+        if context.meter.remaining < least:
+            return OutOfGas(least)
         specialised = plan.specialise({name: array.shape for name, array in arrays.items()})
     except tensor.BadInput as bad:
         return Rejected("INF-2", "bad_input", str(bad))
     except tensor.Unsupported as unsupported:
         return Rejected("INF-2", "bad_input", f"the model has no plan for it: {unsupported}")
-    schedule = context.schedule_of(licence.gas_version) if licence else context.schedule
     if specialised.memory > schedule.limits["memory_bytes"].gas:
         return Rejected(
             "INF-5",
@@ -169,13 +177,12 @@ def prepare(context: Context, arguments: Invoke) -> Prepared | Rejected:
             f"this input needs {specialised.memory} bytes, at most"
             f" {schedule.limits['memory_bytes'].gas} are allowed; send fewer rows",
         )
-    work = specialised.work
     produced = sum(kind.elements for _, kind in specialised.outputs)
     if produced * SMALLEST_ELEMENT > MAX_OUTPUT_BYTES:
         return _too_large()
     # A program may read one input in many calls, but carried it only once.
     gas = (
-        schedule.tensor_gas(work.macs, work.elements, work.functions, work.steps)
+        max(_work_gas(schedule, specialised.work), least)
         + schedule.intrinsic["byte"].gas * len(attachment.content)
         + schedule.intrinsic["output_byte"].gas
         * sum(_priced_bytes(kind) for _, kind in specialised.outputs)
@@ -256,6 +263,10 @@ def _too_large() -> Rejected:
         f"the output of a call has at most {MAX_OUTPUT_BYTES} bytes, and its strings together"
         f" {PRICED_STRING} each and {STRINGS_GRACE} besides; send fewer rows",
     )
+
+
+def _work_gas(schedule: Schedule, work: Work) -> int:
+    return schedule.tensor_gas(work.macs, work.elements, work.functions, work.steps)
 
 
 def _priced_bytes(kind: ValueType) -> int:
