@@ -37,7 +37,7 @@ from synnergy.wire.types import Amount, Digest, Gas, ShortText
 
 #: A transaction may name an expiry at most this many blocks ahead (TX-8).
 MAX_EXPIRY_AHEAD = 1_000_000
-#: Characters of a result's message; it is kept for ever, and a receipt has to hold it (TX-6).
+#: Characters of a result's message; it is kept for ever (TX-6).
 MAX_MESSAGE = 4_000
 #: Bytes that a program may return or revert with: a verb's result fits, and it is kept for ever.
 MAX_RETURNED = 4_096
@@ -307,7 +307,7 @@ def conclude(context: Context, outcome: Outcome, fee: int) -> Executed:
             msgspec.structs.replace(
                 context.attempt,
                 policy=receipt_policy(context),
-                outcome=ReceiptOutcome("refused", rejected.rule, rejected.code, message),
+                outcome=ReceiptOutcome("refused", rejected.rule, rejected.code),
             )
         )
     receipts = [msgspec.structs.replace(receipt, fee=fee, gas=gas_used) for receipt in receipts]

@@ -75,7 +75,9 @@ def edit_block(batch: Batch, height: int, edit: Callable[[StoredBlock], StoredBl
 def resign(block: StoredBlock, **changes: object) -> StoredBlock:
     """What somebody who holds the chain's key could forge."""
     header = msgspec.structs.replace(block.header, **changes)
-    return StoredBlock(header, SIGNER.sign(header_signing_bytes(header)), block.transactions)
+    return StoredBlock(
+        header, SIGNER.sign(header_signing_bytes(header)), block.transactions, block.events
+    )
 
 
 def first(batch: Batch, database: str, number: int = 0) -> tuple[bytes, bytes]:

@@ -272,7 +272,7 @@ class Application:
             previous=header_hash(self.header),
             app_hash=self._tree.update(journal.changes()),
             transactions=transactions_root(proposal.transactions),
-            results=results_root(results),
+            results=results_root(results, tuple(events)),
         )
         finalised = Finalised(header, results, tuple(events))
         self._working = _Working(
@@ -294,7 +294,7 @@ class Application:
                 else:
                     batch.put("state", key, value)
             self._tree.flush(partial(batch.put, "nodes"), partial(batch.delete, "nodes"))
-            block = StoredBlock(header, signature, working.stored)
+            block = StoredBlock(header, signature, working.stored, working.finalised.events)
             batch.put("blocks", height, encode(block))
             for index, result in enumerate(working.finalised.results):
                 batch.put("results", height + index.to_bytes(4, "big"), encode(result))
@@ -421,7 +421,7 @@ class Application:
                 assert value is not None
                 batch.put("state", key, value)
             self._tree.flush(partial(batch.put, "nodes"), partial(batch.delete, "nodes"))
-            batch.put("blocks", height_key(0), encode(StoredBlock(header, b"", ())))
+            batch.put("blocks", height_key(0), encode(StoredBlock(header, b"", (), ())))
             batch.put("meta", b"height", height_key(0))
             batch.put("meta", b"genesis", encode_genesis_file(self.genesis))
             batch.put("meta", b"chain_id", self.chain_id.encode())

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+import msgspec
+
 from synnergy.identity.authenticate import Transaction
+from synnergy.opcodes.context import Event
 from synnergy.pipeline import TransactionResult
 from synnergy.receipts.header import Header
 from synnergy.state.binary_merkle import merkle_root
@@ -33,11 +36,15 @@ class StoredTransaction(Struct, frozen=True):
 
 
 class StoredBlock(Struct, frozen=True):
-    """A committed block. `signature` is the solo engine's; empty where another engine signs."""
+    """A committed block. `signature` is the solo engine's; empty where another engine signs.
+
+    `events` are those of no transaction: what fell due at its start.
+    """
 
     header: Header
     signature: bytes
     transactions: tuple[StoredTransaction, ...]
+    events: tuple[Event, ...]
 
 
 def detach(transaction: Transaction) -> StoredTransaction:
@@ -51,6 +58,11 @@ def transactions_root(transactions: tuple[bytes, ...]) -> bytes:
     return merkle_root([hashlib.sha256(raw).digest() for raw in transactions])
 
 
-def results_root(results: tuple[TransactionResult, ...]) -> bytes:
-    """Merkle root over what is deterministic of the results: everything."""
-    return merkle_root([encode(result) for result in results])
+def consensus_part(result: TransactionResult) -> TransactionResult:
+    """A result without its sentence, whose words may come from a library's version (CHAIN-11)."""
+    return msgspec.structs.replace(result, message="")
+
+
+def results_root(results: tuple[TransactionResult, ...], events: tuple[Event, ...]) -> bytes:
+    """Merkle root over what validators must agree on of the results, then the block's events."""
+    return merkle_root([*(encode(consensus_part(result)) for result in results), encode(events)])

@@ -21,6 +21,8 @@ from synnergy.wire.types import Address, Amount, Count, Jurisdiction, Text, Time
 
 HexKey = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$(?!\n)", description="hex, or empty")]
 GENESIS_FORMAT = 1
+#: The year 3000 in ms, far from where deadlines would leave the integers of WIRE-3.
+LATEST_TIME = 32_503_680_000_000
 
 
 class GenesisWallet(Struct, frozen=True):
@@ -139,6 +141,8 @@ def apply_genesis(genesis: Genesis, journal: Journal) -> None:
 def _check(genesis: Genesis) -> None:
     if genesis.format != GENESIS_FORMAT:
         raise BadGenesis(f"genesis format {genesis.format} is not {GENESIS_FORMAT}")
+    if genesis.time > LATEST_TIME:
+        raise BadGenesis(f"a chain cannot begin after the year 3000: {genesis.time} ms")
     addresses = [wallet.address for wallet in genesis.wallets]
     for address in (*addresses, *genesis.regulators, genesis.fee_account):
         if not is_address(address):

@@ -134,7 +134,7 @@ def restore_snapshot(folder: Path, store: Store, genesis: Genesis) -> Manifest:
         if imported != manifest.items or brought != _artefact_chunks(batch):
             raise RestoreFailed("the snapshot's items or artefact chunks are not the state's")
         height = header.height.to_bytes(8, "big")
-        batch.put("blocks", height, encode(StoredBlock(header, manifest.signature, ())))
+        batch.put("blocks", height, encode(StoredBlock(header, manifest.signature, (), ())))
         batch.put("meta", b"height", height)
         batch.put("meta", b"first_height", height)
         batch.put("meta", b"genesis", encode_genesis_file(genesis))

@@ -27,7 +27,7 @@ def sentences(receipt: Receipt, file: ReceiptFile) -> list[str]:
     else:
         told.append(
             f"The call was refused by rule {receipt.outcome.rule or 'of the machine'}"
-            f" ({receipt.outcome.code}): {receipt.outcome.message}."
+            f" ({receipt.outcome.code}); the transaction's result says why."
         )
     if receipt.model is not None:
         told += _about_model(receipt.model)

@@ -230,7 +230,7 @@ def invoke(context: Context, arguments: Invoke) -> Invoked | Rejected:
         price=licence.price_per_call,
         policy=receipt_policy(context),
         output=output,
-        outcome=ReceiptOutcome("ok", "", "", ""),
+        outcome=ReceiptOutcome("ok", "", ""),
     )
     event = Event(
         "inference.invoked",
@@ -341,7 +341,7 @@ def _draft(context: Context, arguments: Invoke, identifier: bytes) -> Receipt:
         reference=commitment(arguments.reference),
         input=commitment(arguments.input),
         output=None,
-        outcome=ReceiptOutcome("refused", "", "", ""),
+        outcome=ReceiptOutcome("refused", "", ""),
     )
 
 

@@ -17,13 +17,15 @@ from synnergy.state import records
 from synnergy.tensor.types import Problem
 from synnergy.wire.codec import encode
 
-#: Weights stay resident for this many models.
-CACHED_PLANS = 8
+#: Plans, weights included, stay resident up to about this many bytes.
+RESIDENT_BYTES = 2 * 1024 * 1024 * 1024
+#: What a node of a graph takes in memory besides its tensors, by estimate.
+NODE_BYTES = 8 * 1024
 #: Tensors that one call takes or gives, and bytes that describe them in state.
 MAX_VALUES = 1_024
 MAX_SIGNATURE_BYTES = 64 * 1024
 
-_plans: OrderedDict[tuple[bytes, ...], tensor.Plan] = OrderedDict()
+_plans: OrderedDict[tuple[bytes, ...], tuple[tensor.Plan, int]] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -75,7 +77,7 @@ def _kept(context: Context, digest: bytes, artefact: records.Artefact) -> tensor
     with _lock:
         if key in _plans:
             _plans.move_to_end(key)
-            return _plans[key]
+            return _plans[key][0]
     content = artefact_bytes(context, digest, artefact)
     if isinstance(content, Rejected):
         return content
@@ -87,8 +89,8 @@ def _kept(context: Context, digest: bytes, artefact: records.Artefact) -> tensor
     if problems:
         return _unsupported(problems)
     with _lock:
-        _plans[key] = plan
-        while len(_plans) > CACHED_PLANS:
+        _plans[key] = plan, plan.cost.memory + plan.cost.nodes * NODE_BYTES
+        while len(_plans) > 1 and sum(size for _, size in _plans.values()) > RESIDENT_BYTES:
             _plans.popitem(last=False)
     return plan
 

@@ -58,12 +58,11 @@ class ReceiptPolicy(Struct, frozen=True):
 
 
 class ReceiptOutcome(Struct, frozen=True):
-    """`ok`, or `refused` with the rule, code and sentence that refused it."""
+    """`ok`, or `refused` with the rule and code that refused it; its sentence is in the result."""
 
     status: Literal["ok", "refused"]
     rule: ShortText
     code: ShortText
-    message: str
 
 
 class Receipt(Struct, frozen=True):

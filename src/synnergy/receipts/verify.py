@@ -113,7 +113,9 @@ def check_consistency(file: ReceiptFile, receipt: Receipt) -> Rejected | None:
 
 
 def check_model(receipt: Receipt, model: bytes) -> Rejected | None:
-    """The model file is the one that was called."""
+    """The model file is the one that was called; a refused call may have named none there is."""
+    if receipt.model is None and receipt.outcome.status == "refused":
+        return None
     digest = hashlib.sha256(model).digest()
     if receipt.model is None or digest != receipt.model.digest:
         called = receipt.model.digest.hex() if receipt.model else "none"
@@ -126,7 +128,12 @@ def check_model(receipt: Receipt, model: bytes) -> Rejected | None:
 
 
 def check_opening(opening: Opening | None, receipt: Receipt, tensors: bytes) -> Rejected | None:
-    """The input is the one that was committed to, and so is the caller's reference."""
+    """The input is the one that was committed to, and so is the caller's reference.
+
+    A refused call may have named an attachment that wasn't there: then there is nothing to open.
+    """
+    if receipt.input is None and receipt.outcome.status == "refused":
+        return None
     if opening is None:
         return Rejected(
             "RCPT-6",
@@ -150,8 +157,8 @@ def recompute(
     checks = (
         "the header is signed by the trusted chain",
         "the ledger's state holds the receipt",
-        "the model file is the one called",
-        "the input is the one committed to",
+        *(("the model file is the one called",) if receipt.model else ()),
+        *(("the input is the one committed to",) if receipt.input else ()),
     )
     if receipt.outcome.status == "refused":
         return Verified(receipt, checks, None)
