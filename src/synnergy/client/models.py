@@ -152,9 +152,17 @@ def _inline(path: Path, model: Any) -> Any:
     if count > MAX_NODES:
         raise _bad(path, f"inlining its functions makes {count} nodes, at most {MAX_NODES}")
     try:
-        return onnx.inliner.inline_local_functions(model)
+        inlined = onnx.inliner.inline_local_functions(model)
     except (RuntimeError, ValueError) as error:
         raise _bad(path, f"its functions cannot be inlined: {error}") from None
+    if len(inlined.functions):
+        left = ", ".join(sorted({function.name for function in inlined.functions}))
+        raise _bad(
+            path,
+            f"its functions {left} are not of the model's own opset and cannot be inlined;"
+            " export it again with a single target opset",
+        )
+    return inlined
 
 
 def _inlined_nodes(path: Path, model: Any) -> int:
