@@ -116,10 +116,10 @@ def recurrent(kind: str) -> Model:
     return build(nodes, w, ["N", 6, 4], ["Y", "all"], form="lists")
 
 
-def attention() -> Model:
+def attention(seed: int = 7) -> Model:
     """A transformer's block: attention of two heads, layer normalisation, Gelu out of Erf."""
     width, heads, steps = 8, 2, 5
-    w = _Weights(7)
+    w = _Weights(seed)
     split = w.constant(np.array([0, steps, heads, width // heads], np.int64))
     merge = w.constant(np.array([0, steps, width], np.int64))
     scale = w.constant(np.array(1 / np.sqrt(width / heads), np.float32))
@@ -173,6 +173,16 @@ def mixture() -> Model:
         helper.make_node("ReduceLogSumExp", ["both"], ["Z"], axes=[1]),
     ]
     return build(nodes, w, ["N", 6], ["Y", "Z"], form="csv")
+
+
+def unknown_operators() -> Model:
+    """Two nodes that nobody computes, before one that everybody does."""
+    nodes = [
+        helper.make_node("NoSuchOperator", ["X"], ["a"]),
+        helper.make_node("NorThisOne", ["a"], ["b"]),
+        helper.make_node("Relu", ["b"], ["Y"]),
+    ]
+    return build(nodes, _Weights(9), ["N", 2], ["Y"])
 
 
 SOLD: dict[str, Callable[[], Model]] = {

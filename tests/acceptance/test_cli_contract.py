@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
 
 from tests.acceptance import market, networks
 from tests.acceptance.command_line import NOWHERE, CommandLine
@@ -62,19 +61,8 @@ def test_what_needs_no_node(alone: CommandLine, tmp_path: Path) -> None:
 
 
 def test_unsupported_nodes_are_all_named(alone: CommandLine, tmp_path: Path) -> None:
-    nodes = [
-        helper.make_node("NoSuchOperator", ["X"], ["a"]),
-        helper.make_node("NorThisOne", ["a"], ["b"]),
-        helper.make_node("Relu", ["b"], ["Y"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("X", TensorProto.FLOAT, ["N", 2])],
-        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, ["N", 2])],
-    )
     file = tmp_path / "strange.onnx"
-    file.write_bytes(helper.make_model(graph).SerializeToString())
+    file.write_bytes(networks.unknown_operators().content)
     done = alone.type("--json", "tensor", "check", file)
     assert done.code == 1
     assert "NoSuchOperator" in done.output and "NorThisOne" in done.output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +12,7 @@ import typer
 
 from synnergy.cli.command import From, command, group
 from synnergy.cli.ledger import committed
-from synnergy.cli.regulators import digest_of
+from synnergy.cli.regulators import check_jurisdiction, digest_of
 from synnergy.cli.reply import Reply, listing, plain, reply, table
 from synnergy.cli.session import Session
 from synnergy.client import replies, verbs
@@ -20,6 +20,7 @@ from synnergy.client.downloads import download
 from synnergy.client.failures import WrongUse
 from synnergy.client.home import read_text
 from synnergy.client.models import read_model
+from synnergy.client.publication import check_name, check_publication
 from synnergy.client.uploads import upload
 
 Model = Annotated[
@@ -27,8 +28,6 @@ Model = Annotated[
     typer.Argument(metavar="MODEL", help="A model's id, or PUBLISHER/NAME@VERSION."),
 ]
 Risk = Literal["minimal", "limited", "high"]
-
-_JURISDICTION = re.compile(r"[A-Z]{2}")
 
 
 def add_to(app: typer.Typer) -> typer.Typer:
@@ -94,6 +93,8 @@ def publish(
     ] = False,
 ) -> Reply:
     """Upload a model and publish it; an interrupted upload resumes."""
+    check_name("name", name)
+    check_name("version", version)
     allowed = parse_jurisdictions(jurisdictions)
     texts = [
         None if path is None else read_text(path)
@@ -101,21 +102,21 @@ def publish(
     ]
     content = read_model(file)
     wallet = session.sender(sender)
+    call = verbs.model_publish(
+        digest=hashlib.sha256(content).digest(),
+        name=name,
+        version=version,
+        risk=risk,
+        jurisdictions=allowed,
+        licence_text=texts[0],
+        intended_use=texts[1],
+        limitations=texts[2],
+        allow_missing=allow_missing,
+    )
+    check_publication(wallet, call, file, content)
     with session.progress(f"uploading {file.name}") as progress:
         uploaded = upload(wallet, content, progress)
-    sent = wallet.send(
-        verbs.model_publish(
-            digest=uploaded.digest,
-            name=name,
-            version=version,
-            risk=risk,
-            jurisdictions=allowed,
-            licence_text=texts[0],
-            intended_use=texts[1],
-            limitations=texts[2],
-            allow_missing=allow_missing,
-        )
-    )
+    sent = wallet.send(call)
     fields = {
         "model": sent.value.model.hex(),
         "digest": sent.value.digest.hex(),
@@ -244,10 +245,7 @@ def parse_jurisdictions(text: str) -> tuple[str, ...]:
     """`GB,DE` sorted and unique; nothing means everywhere."""
     found = sorted({part.strip() for part in text.split(",") if part.strip()})
     for part in found:
-        if not _JURISDICTION.fullmatch(part):
-            raise WrongUse(
-                "bad_jurisdiction", f"{part!r} is not a jurisdiction: two capital letters, as GB"
-            )
+        check_jurisdiction(part)
     return tuple(found)
 
 

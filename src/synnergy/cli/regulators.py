@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +15,11 @@ from synnergy.cli.ledger import Who, committed
 from synnergy.cli.reply import Reply, plain, reply, table
 from synnergy.cli.session import Session
 from synnergy.client import verbs
+from synnergy.client.failures import WrongUse
 from synnergy.client.home import read_file, read_text
 from synnergy.client.registration import obtain_statement
+
+_JURISDICTION = re.compile(r"[A-Z]{2}")
 
 
 class Role(StrEnum):
@@ -75,6 +79,7 @@ def register(
     ] = None,
 ) -> Reply:
     """Register a wallet on its own signed statement; a second time changes its registration."""
+    check_jurisdiction(jurisdiction)
     regulator = session.sender(sender)
     chain_id = regulator.chain().chain_id
     signed = obtain_statement(session.home, chain_id, who, session.ask)
@@ -189,6 +194,14 @@ def check_policy(
     word = "allowed" if verdict.allowed else "denied"
     reasons = ", ".join(verdict.determining)
     return reply(fields, plain(f"{word}: {verdict.message or reasons or 'no policy permits it'}"))
+
+
+def check_jurisdiction(text: str) -> None:
+    """WrongUse unless this has the form of a jurisdiction."""
+    if not _JURISDICTION.fullmatch(text):
+        raise WrongUse(
+            "bad_jurisdiction", f"{text!r} is not a jurisdiction: two capital letters, as GB"
+        )
 
 
 def digest_of(file: Path | None) -> bytes | None:

@@ -122,6 +122,10 @@ class Node:
     def model(self, identifier: str) -> replies.Model:
         return self._read(f"/v1/models/{identifier}", replies.Model)
 
+    def find_model(self, identifier: str) -> replies.Model | None:
+        """A model, None where the ledger has none of that id."""
+        return self._find(f"/v1/models/{identifier}", replies.Model)
+
     def artefact(self, digest: str) -> replies.Artefact | None:
         return self._find(f"/v1/artefacts/{digest}", replies.Artefact)
 
