@@ -187,11 +187,11 @@ def unknown_operators() -> Model:
 
 SOLD: dict[str, Callable[[], Model]] = {
     "convolutional network": convolution,
-    "long short-term memory": lambda: recurrent("LSTM"),
     "attention": attention,
 }
 
 RUN: dict[str, Callable[[], Model]] = {
+    "long short-term memory": lambda: recurrent("LSTM"),
     "gated recurrent units": lambda: recurrent("GRU"),
     "a mixture": mixture,
 }

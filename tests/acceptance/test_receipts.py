@@ -14,7 +14,7 @@ from tests.acceptance.command_line import NOWHERE, CommandLine
 from tests.acceptance.conftest import Ledger
 from tests.acceptance.input_files import write_input
 
-FLIPS = 8
+FLIPS = 6
 
 
 @pytest.fixture(scope="module")

@@ -224,6 +224,13 @@ SOLD: dict[str, Callable[[], Model]] = {
         allow_missing=True,
         form="lists",
     ),
+    "mixed columns as a table": lambda: mixed_columns("csv"),
+    "a text": text_pipeline,
+}
+
+#: Run on this machine alone, as a ledger would.
+RUN: dict[str, Callable[[], Model]] = {
+    "LightGBM with maps": lightgbm_classifier,
     "several targets from float64": lambda: exported(
         make_pipeline(StandardScaler(), neighbors.KNeighborsRegressor(3)),
         load_linnerud(return_X_y=True),
@@ -231,13 +238,6 @@ SOLD: dict[str, Callable[[], Model]] = {
         doubles=True,
         form="lists",
     ),
-    "mixed columns as a table": lambda: mixed_columns("csv"),
-    "a text": text_pipeline,
-    "LightGBM with maps": lightgbm_classifier,
-}
-
-#: Run on this machine alone, as a ledger would.
-RUN: dict[str, Callable[[], Model]] = {
     "support vectors with probabilities": lambda: exported(
         svm.SVC(probability=True, random_state=0), classes(15), form="npz"
     ),
