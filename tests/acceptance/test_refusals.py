@@ -66,7 +66,7 @@ def test_the_frozen_keep_what_they_have(cli: CommandLine, on_sale: market.Sale) 
         market.invocation(bought, "cold"),
     ):
         error = refused(cli, address, *words)
-        assert error["code"] == "policy_denied" and "frozen-wallet" in error["message"]
+        assert error["code"] == "frozen_wallet" and "frozen-wallet" in error["message"]
         assert "unfreeze" in error["message"]
     cli.ask("regulator", "unfreeze", "cold", "--from", "regulator")
     cli.ask(*market.invocation(bought, "cold"))
@@ -76,7 +76,7 @@ def test_a_model_stays_in_its_jurisdictions(cli: CommandLine, tmp_path: Path) ->
     home = market.sell(cli, tmp_path, "home", networks.mixture(), "--jurisdictions", "GB,DE")
     address = registered(cli, "abroad", "FR")
     error = refused(cli, address, "model", "buy", home.reference, "--calls", 1, "--from", "abroad")
-    assert error["code"] == "policy_denied"
+    assert error["code"] == "outside_approved_jurisdictions"
     assert "outside-approved-jurisdictions" in error["message"]
     asked = cli.ask("regulator", "policy", "check", "abroad", "invoke", home.reference)
     assert "outside-approved-jurisdictions" in str(asked)

@@ -45,7 +45,7 @@ def play(ledger: Ledger) -> None:
     assert ledger.block(call(ledger, other, spent))[0].code == "exhausted"
     ledger.block(advance=DAY)  # the licence of five calls ends
     ledger.ok(REGULATOR, "REGULATION_FREEZE", regulation.Freeze(friend.address, "lost"))
-    assert ledger.send(friend, "LEDGER_TRANSFER", give).code == "policy_denied"
+    assert ledger.send(friend, "LEDGER_TRANSFER", give).code == "frozen_wallet"
     ledger.ok(PUBLISHER, "MODEL_WITHDRAW", models.Withdraw(other))
     text = ledger.application.genesis.policy + "\n// second edition\n"
     ledger.ok(REGULATOR, "REGULATION_SET_POLICY", regulation.SetPolicy(text))
@@ -55,4 +55,4 @@ def play(ledger: Ledger) -> None:
     offer = records.offers.load(ledger.state, model)
     assert offer is not None
     again = licences.Buy(model, ledger.model(model).digest, offer.id, 1)
-    assert ledger.send(CONSUMER, "LICENCE_BUY", again).code == "policy_denied"
+    assert ledger.send(CONSUMER, "LICENCE_BUY", again).code == "approval_missing"

@@ -262,7 +262,7 @@ def test_a_newcomer_from_another_home(world: World, iris: dict[str, Any]) -> Non
     assert verdict["allowed"] is False
     assert world.ok(*pay)["gas_used"] > 0
     world.ok("regulator", "freeze", address, "--reason", "a test", "--from", "regulator")
-    assert world.refused(*pay)["code"] == "policy_denied"
+    assert world.refused(*pay)["code"] == "frozen_wallet"
     world.ok("regulator", "unfreeze", address, "--from", "regulator")
     world.ok(*pay)
 

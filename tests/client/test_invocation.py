@@ -167,7 +167,7 @@ def test_a_refused_call_in_a_block_has_a_receipt_and_an_opening(
     finally:
         regulator.send(verbs.regulation_unfreeze(address=consumer.address))
     receipt = str(refused.value.details["receipt"])
-    assert refused.value.code == "policy_denied" and receipt in openings(ledger)
+    assert refused.value.code == "frozen_wallet" and receipt in openings(ledger)
     content, opened = export_receipt(ledger.home, ledger.node, receipt, None)
     assert opened and content
     assert operator.address != consumer.address

@@ -214,4 +214,4 @@ def test_revocation_refunds_open_licences_and_stops_calls(
     ledger.block()
     assert ledger.balance(CONSUMER.address) == before + 2 * PRICE
     assert records.licences.load(ledger.state, licence).status == "closed"
-    assert ledger.offer(model).code == "policy_denied"
+    assert ledger.offer(model).code == "approval_missing"

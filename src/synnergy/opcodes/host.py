@@ -7,12 +7,14 @@ done (GAS-3).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from synnergy.gas.meter import Meter, OutOfGas
 from synnergy.opcodes.context import Context
 from synnergy.opcodes.entities import Resource, wallet_entity
-from synnergy.policy.engine import Request, decide
+from synnergy.policy.engine import Request, Verdict, decide
+from synnergy.policy.scanner import ERROR_REASON
 from synnergy.rejected import Rejected
 from synnergy.vm.domain import DomainOpcode
 from synnergy.wire.codec import decode, encode
@@ -20,6 +22,8 @@ from synnergy.wire.transaction import MAX_DATA_BYTES
 
 #: Verbs of one transaction: its result lists the events of each, and is kept for ever (TX-12).
 MAX_OPERATIONS = 1_024
+
+_PLAIN_ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 
 @dataclass(slots=True)
@@ -93,4 +97,12 @@ def authorise(context: Context, opcode: DomainOpcode, arguments: object) -> Reje
     context.verdict = verdict
     if verdict.allowed:
         return None
-    return Rejected("POL-1", "policy_denied", verdict.message)
+    return Rejected("POL-1", denial_code(verdict), verdict.message)
+
+
+def denial_code(verdict: Verdict) -> str:
+    """The first forbidding policy's id in a word, else `policy_denied` (POL-17)."""
+    named = verdict.determining[0] if verdict.determining else ""
+    if named == ERROR_REASON or _PLAIN_ID.fullmatch(named) is None:
+        return "policy_denied"
+    return named.replace("-", "_")
