@@ -8,24 +8,8 @@ import numpy as np
 import onnx
 
 from synnergy.tensor.limits import Limits
-from synnergy.tensor.types import DTYPES, Array, Refuse
+from synnergy.tensor.types import DTYPE_OF_CODE, DTYPES, Array, Refuse
 
-#: TensorProto.DataType codes of the element types we have.
-DTYPE_OF_CODE: dict[int, str] = {
-    1: "float32",
-    2: "uint8",
-    3: "int8",
-    4: "uint16",
-    5: "int16",
-    6: "int32",
-    7: "int64",
-    8: "string",
-    9: "bool",
-    10: "float16",
-    11: "float64",
-    12: "uint32",
-    13: "uint64",
-}
 _TYPED_FIELDS = {
     "float32": "float_data",
     "float64": "double_data",

@@ -33,6 +33,24 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 
 
+#: TensorProto.DataType codes of the element types we have.
+DTYPE_OF_CODE: dict[int, str] = {
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    4: "uint16",
+    5: "int16",
+    6: "int32",
+    7: "int64",
+    8: "string",
+    9: "bool",
+    10: "float16",
+    11: "float64",
+    12: "uint32",
+    13: "uint64",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One reason why a graph cannot be planned: node name (or index), operator, sentence."""

@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from synnergy.tensor.types import (
+    DTYPE_OF_CODE,
     DTYPES,
     Array,
     BadInput,
@@ -36,21 +37,6 @@ NUMBERS = (*INTEGERS, *FLOATS)
 INDICES = ("int32", "int64")
 
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
-_ONNX_TYPES = {
-    1: "float32",
-    2: "uint8",
-    3: "int8",
-    4: "uint16",
-    5: "int16",
-    6: "int32",
-    7: "int64",
-    8: "string",
-    9: "bool",
-    10: "float16",
-    11: "float64",
-    12: "uint32",
-    13: "uint64",
-}
 
 
 class DependsOnValues(Refuse):
@@ -67,7 +53,7 @@ def dtype_name(array: Array) -> str:
 
 def onnx_dtype(code: int) -> str:
     """The name of a TensorProto.DataType code."""
-    name = _ONNX_TYPES.get(code)
+    name = DTYPE_OF_CODE.get(code)
     if name is None:
         raise Refuse(f"element type number {code} isn't supported")
     return name
