@@ -111,6 +111,9 @@ def apply_genesis(genesis: Genesis, journal: Journal) -> None:
                 registered_height=0,
                 frozen=False,
                 freeze_reason="",
+                deregistered=False,
+                cohort=0,
+                deployer=None,
             ),
         )
     records.money.save(journal, records.SINGLE, records.Money(supply, 0, 0))

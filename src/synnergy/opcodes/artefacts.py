@@ -76,7 +76,7 @@ def commit(context: Context, arguments: Commit) -> Committed | Rejected:
         return Rejected("MKT-2", "too_large", f"{arguments.size} bytes are over the model limit")
     existing = records.artefacts.load(context.journal, arguments.digest)
     if existing is not None:
-        if existing.owner == context.sender and existing.chunks == arguments.chunks:
+        if existing.owner == context.actor and existing.chunks == arguments.chunks:
             return Committed(existing.received)
         return Rejected(
             "MKT-2",
@@ -84,7 +84,7 @@ def commit(context: Context, arguments: Commit) -> Committed | Rejected:
             f"the digest {arguments.digest.hex()} was committed to before by {existing.owner}",
         )
     deposit = DEPOSIT_PER_CHUNK * len(arguments.chunks)
-    refused = debit(context.journal, context.sender, deposit)
+    refused = debit(context.journal, context.actor, deposit)
     if refused is not None:
         return refused
     hold(context.journal, deposits=deposit)
@@ -93,7 +93,7 @@ def commit(context: Context, arguments: Commit) -> Committed | Rejected:
         context.journal,
         arguments.digest,
         records.Artefact(
-            context.sender,
+            context.actor,
             arguments.size,
             arguments.chunks,
             received=0,
@@ -105,7 +105,7 @@ def commit(context: Context, arguments: Commit) -> Committed | Rejected:
     records.deadlines.save(
         context.journal, (expires, "upload", arguments.digest), records.Marker()
     )
-    context.emit("model.committed", owner=context.sender, digest=arguments.digest, deposit=deposit)
+    context.emit("model.committed", owner=context.actor, digest=arguments.digest, deposit=deposit)
     return Committed(0)
 
 
@@ -120,11 +120,11 @@ def commit(context: Context, arguments: Commit) -> Committed | Rejected:
 def upload(context: Context, arguments: Upload) -> Uploaded | Rejected:
     """Add the next chunk of a committed file."""
     artefact = records.artefacts.load(context.journal, arguments.digest)
-    if artefact is None or artefact.owner != context.sender:
+    if artefact is None or artefact.owner != context.actor:
         return Rejected(
             "MKT-3",
             "no_upload",
-            f"{context.sender} has no upload of {arguments.digest.hex()}; commit to it first",
+            f"{context.actor} has no upload of {arguments.digest.hex()}; commit to it first",
         )
     if arguments.index != artefact.received or artefact.received == len(artefact.chunks):
         return Rejected(

@@ -83,7 +83,13 @@ class Context:
 
     @property
     def sender(self) -> str:
+        """Who signed the transaction and pays for it: the origin of all it does."""
         return self.transaction.body.sender
+
+    @property
+    def actor(self) -> str:
+        """Whose funds, licences and uploads a verb acts on."""
+        return self.sender
 
     def governance(self) -> records.Governance:
         """The governance record; every chain has one from genesis on."""

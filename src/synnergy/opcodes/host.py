@@ -83,7 +83,7 @@ def authorise(context: Context, opcode: DomainOpcode, arguments: object) -> Reje
     verdict = decide(
         context.policy,
         Request(
-            principal=wallet_entity(context.journal, governance, context.sender),
+            principal=wallet_entity(context.journal, governance, context.actor),
             action=opcode.action,
             resource=resource.entity,
             context={

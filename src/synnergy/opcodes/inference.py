@@ -98,7 +98,7 @@ def _check_licence(
         return Rejected(
             "MKT-7", "unlicensed", f"there is no licence {shown} for this model; buy one first"
         )
-    if licence.licensee != context.sender:
+    if licence.licensee != context.actor:
         return Rejected("MKT-7", "unlicensed", f"the licence {shown} is another wallet's")
     if licence.transaction == context.transaction.id:
         return Rejected(
@@ -237,7 +237,7 @@ def invoke(context: Context, arguments: Invoke) -> Invoked | Rejected:
         {
             "model": arguments.model.hex(),
             "licence": arguments.licence.hex(),
-            "caller": context.sender,
+            "caller": context.actor,
             "receipt": draft.id.hex(),
             "price": str(licence.price_per_call),
         },
@@ -247,7 +247,7 @@ def invoke(context: Context, arguments: Invoke) -> Invoked | Rejected:
         tensor_gas=prepared.gas,
         receipt=receipt,
         event=event,
-        output=(output, Payload(salt, content, (context.sender,))),
+        output=(output, Payload(salt, content, (context.actor,))),
     )
     settle(context.journal, settlement)
     context.settlements.append(settlement)
@@ -329,7 +329,7 @@ def _draft(context: Context, arguments: Invoke, identifier: bytes) -> Receipt:
         time=context.block.time,
         transaction=context.transaction.id,
         index=context.invocations - 1,
-        caller=context.sender,
+        caller=context.actor,
         model=_receipt_model(context, governance, model) if model else None,
         licence=arguments.licence,
         price=0,

@@ -39,12 +39,12 @@ def recipient(context: Context, arguments: Transfer) -> Resource | Rejected:
 )
 def transfer(context: Context, arguments: Transfer) -> Transferred | Rejected:
     """Move an amount from the sender's balance to another wallet's."""
-    refused = move(context.journal, context.sender, arguments.to, arguments.amount)
+    refused = move(context.journal, context.actor, arguments.to, arguments.amount)
     if refused is not None:
         return refused
     context.emit(
         "ledger.transferred",
-        sender=context.sender,
+        sender=context.actor,
         recipient=arguments.to,
         amount=arguments.amount,
     )

@@ -70,7 +70,7 @@ def buy(context: Context, arguments: Buy) -> Bought | Rejected:
             "the offer or the file is not the one shown; look again and buy what is there now",
         )
     escrow = offer.price_per_call * arguments.calls
-    refused = debit(context.journal, context.sender, escrow)
+    refused = debit(context.journal, context.actor, escrow)
     if refused is not None:
         return refused
     hold(context.journal, escrowed=escrow)
@@ -79,7 +79,7 @@ def buy(context: Context, arguments: Buy) -> Bought | Rejected:
     licence = records.Licence(
         id=identifier,
         model=model.id,
-        licensee=context.sender,
+        licensee=context.actor,
         publisher=model.publisher,
         offer=offer.id,
         price_per_call=offer.price_per_call,
@@ -96,12 +96,12 @@ def buy(context: Context, arguments: Buy) -> Bought | Rejected:
     records.licences.save(context.journal, identifier, licence)
     records.open_licences.save(context.journal, (model.id, identifier), records.Marker())
     records.deadlines.save(context.journal, (expires, "licence", identifier), records.Marker())
-    _count_licensee(context.journal, model.id, context.sender)
+    _count_licensee(context.journal, model.id, context.actor)
     context.emit(
         "licence.bought",
         licence=identifier,
         model=model.id,
-        licensee=context.sender,
+        licensee=context.actor,
         calls=arguments.calls,
         escrow=escrow,
     )

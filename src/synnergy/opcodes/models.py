@@ -158,7 +158,7 @@ def publish(context: Context, arguments: Publish) -> Published | Rejected:
     """Publish an uploaded file as an immutable version, once it has been checked and planned."""
     journal = context.journal
     artefact = records.artefacts.load(journal, arguments.digest)
-    if artefact is None or artefact.owner != context.sender:
+    if artefact is None or artefact.owner != context.actor:
         return Rejected(
             "MKT-2",
             "digest_taken",
@@ -166,12 +166,12 @@ def publish(context: Context, arguments: Publish) -> Published | Rejected:
         )
     if list(arguments.jurisdictions) != sorted(set(arguments.jurisdictions)):
         return Rejected("MKT-5", "bad_jurisdictions", "jurisdictions must be sorted and unique")
-    identifier = model_id(context.sender, arguments.name, arguments.version)
+    identifier = model_id(context.actor, arguments.name, arguments.version)
     if records.models.load(journal, identifier) is not None:
         return Rejected(
             "MKT-5",
             "already_published",
-            f"{context.sender}/{arguments.name}@{arguments.version} is published and immutable;"
+            f"{context.actor}/{arguments.name}@{arguments.version} is published and immutable;"
             " choose another version",
         )
     plan = load_plan(context, arguments.digest)
@@ -179,7 +179,7 @@ def publish(context: Context, arguments: Publish) -> Published | Rejected:
         return plan
     model = records.Model(
         id=identifier,
-        publisher=context.sender,
+        publisher=context.actor,
         name=arguments.name,
         version=arguments.version,
         digest=arguments.digest,
@@ -199,7 +199,7 @@ def publish(context: Context, arguments: Publish) -> Published | Rejected:
     )
     records.models.save(journal, identifier, model)
     records.publications.save(
-        journal, (context.sender, arguments.name, arguments.version), records.Marker()
+        journal, (context.actor, arguments.name, arguments.version), records.Marker()
     )
     records.stats.save(journal, identifier, records.Stats(0, 0, 0, 0, 0))
     if not artefact.published:
@@ -212,7 +212,7 @@ def publish(context: Context, arguments: Publish) -> Published | Rejected:
             msgspec.structs.replace(artefact, published=True, deposit=0),
         )
     context.emit(
-        "model.published", model=identifier, publisher=context.sender, digest=arguments.digest
+        "model.published", model=identifier, publisher=context.actor, digest=arguments.digest
     )
     return Published(identifier, arguments.digest)
 
@@ -231,9 +231,9 @@ def approve(context: Context, arguments: Approve) -> Approved | Rejected:
     model = load_model(context, arguments.model)
     if isinstance(model, Rejected):
         return model
-    if context.sender not in context.governance().regulators:
-        return Rejected("REG-7", "not_a_regulator", f"{context.sender} is not a regulator")
-    if context.sender == model.publisher:
+    if context.actor not in context.governance().regulators:
+        return Rejected("REG-7", "not_a_regulator", f"{context.actor} is not a regulator")
+    if context.actor == model.publisher:
         return Rejected(
             "REG-7",
             "self_approval",
@@ -252,12 +252,12 @@ def approve(context: Context, arguments: Approve) -> Approved | Rejected:
     kept = [
         approval
         for approval in (existing.approvals if existing else ())
-        if approval.regulator != context.sender
+        if approval.regulator != context.actor
     ]
     if len(kept) >= MAX_APPROVALS:
         return Rejected("REG-7", "too_many_approvals", f"at most {MAX_APPROVALS} are kept")
     kept.append(
-        records.Approval(context.sender, arguments.evidence, arguments.until, context.block.height)
+        records.Approval(context.actor, arguments.evidence, arguments.until, context.block.height)
     )
     kept.sort(key=lambda approval: approval.regulator)
     records.approvals.save(context.journal, model.id, records.Approvals(tuple(kept)))
@@ -268,7 +268,7 @@ def approve(context: Context, arguments: Approve) -> Approved | Rejected:
     context.emit(
         "model.approved",
         model=model.id,
-        regulator=context.sender,
+        regulator=context.actor,
         digest=model.digest,
         risk=model.risk,
         until=arguments.until,
@@ -290,15 +290,13 @@ def revoke(context: Context, arguments: Revoke) -> Done | Rejected:
     model = load_model(context, arguments.model)
     if isinstance(model, Rejected):
         return model
-    revocation = records.Revocation(context.sender, arguments.reason, context.block.height)
+    revocation = records.Revocation(context.actor, arguments.reason, context.block.height)
     records.models.save(
         context.journal, model.id, msgspec.structs.replace(model, revocation=revocation)
     )
     records.approvals.remove(context.journal, model.id)
     records.closing.save(context.journal, model.id, records.Marker())
-    context.emit(
-        "model.revoked", model=model.id, regulator=context.sender, reason=arguments.reason
-    )
+    context.emit("model.revoked", model=model.id, regulator=context.actor, reason=arguments.reason)
     return Done()
 
 
@@ -315,7 +313,7 @@ def offer(context: Context, arguments: PutOffer) -> Offered | Rejected:
     model = load_model(context, arguments.model)
     if isinstance(model, Rejected):
         return model
-    if model.publisher != context.sender:
+    if model.publisher != context.actor:
         return Rejected("MKT-5", "not_the_publisher", "only the publisher may offer a model")
     if arguments.digest != model.digest:
         return Rejected("MKT-5", "digest_mismatch", "the offer names another file's digest")
@@ -355,12 +353,12 @@ def withdraw(context: Context, arguments: Withdraw) -> Done | Rejected:
     model = load_model(context, arguments.model)
     if isinstance(model, Rejected):
         return model
-    if model.publisher != context.sender:
+    if model.publisher != context.actor:
         return Rejected("MKT-5", "not_the_publisher", "only the publisher may withdraw a model")
     records.models.save(context.journal, model.id, msgspec.structs.replace(model, withdrawn=True))
     records.offers.remove(context.journal, model.id)
     records.closing.save(context.journal, model.id, records.Marker())
-    context.emit("model.withdrawn", model=model.id, publisher=context.sender)
+    context.emit("model.withdrawn", model=model.id, publisher=context.actor)
     return Done()
 
 

@@ -141,6 +141,9 @@ def register(context: Context, arguments: Register) -> Registered | Rejected:
             registered_height=context.block.height,
             frozen=existing.frozen if existing else False,
             freeze_reason=existing.freeze_reason if existing else "",
+            deregistered=False,
+            cohort=existing.cohort if existing else context.block.height,
+            deployer=None,
         ),
     )
     if records.accounts.load(context.journal, address) is None:

@@ -40,7 +40,11 @@ class Account(Struct, frozen=True):
 
 
 class Wallet(Struct, frozen=True):
-    """A wallet known to the regulatory node; `roles` sorted and unique."""
+    """A wallet known to the regulatory node; `roles` sorted and unique.
+
+    `cohort` is the height of its first registration. A contract is a wallet too: it has no key,
+    and `deployer` names the wallet that answers for it.
+    """
 
     public_key: bytes
     jurisdiction: Jurisdiction
@@ -50,6 +54,9 @@ class Wallet(Struct, frozen=True):
     registered_height: Height
     frozen: bool
     freeze_reason: ShortText
+    deregistered: bool
+    cohort: Height
+    deployer: Address | None
 
 
 class Denials(Struct, frozen=True):
