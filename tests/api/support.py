@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from onnx import TensorProto, helper
 
 from synnergy.engines.solo import SoloEngine
-from synnergy.opcodes import inference, ledger, licences, regulation
+from synnergy.opcodes import governance, inference, ledger, licences
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.wire.codec import Struct, decode
@@ -126,11 +126,10 @@ def fill(opened: Ledger) -> dict[str, object]:
     called = opened.block(raw)[0]
     assert called.status == "ok", called
     invoked = decoded(called.output, inference.Invoked)
-    governance = records.governance.load(opened.state, records.SINGLE)
-    assert governance is not None
-    policy = records.policies.load(opened.state, governance.policy_version)
+    in_force = opened.application.governance().policy_version
+    policy = records.policies.load(opened.state, in_force)
     assert policy is not None
-    proposed = regulation.SetPolicy(policy.text + "\n// agreed on\n")
+    proposed = governance.SetPolicy(policy.text + "\n// agreed on\n")
     opened.ok(REGULATOR, "REGULATION_SET_POLICY", proposed)
     sent = opened.send(OPERATOR, "LEDGER_TRANSFER", ledger.Transfer(CONSUMER.address, 5))
     assert sent.status == "ok"

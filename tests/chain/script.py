@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from synnergy.opcodes import governance, licences, models, regulation
 from synnergy.opcodes import ledger as money
-from synnergy.opcodes import licences, models, regulation
 from synnergy.state import records
 from tests.chain.market import buy, call, calling, input_attachment, licensed, program_of
 from tests.chain.small_models import doubled, linear
@@ -48,7 +48,7 @@ def play(ledger: Ledger) -> None:
     assert ledger.send(friend, "LEDGER_TRANSFER", give).code == "frozen_wallet"
     ledger.ok(PUBLISHER, "MODEL_WITHDRAW", models.Withdraw(other))
     text = ledger.application.genesis.policy + "\n// second edition\n"
-    ledger.ok(REGULATOR, "REGULATION_SET_POLICY", regulation.SetPolicy(text))
+    ledger.ok(REGULATOR, "REGULATION_SET_POLICY", governance.SetPolicy(text))
     buy(ledger, model, 4)
     ledger.ok(REGULATOR, "MODEL_REVOKE", models.Revoke(model, "found wanting"))
     ledger.block()

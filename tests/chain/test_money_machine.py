@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from synnergy.chain.replay import replay
 from synnergy.identity.keys import KeyPair
-from synnergy.opcodes import artefacts, licences, models, regulation
+from synnergy.opcodes import artefacts, governance, licences, models, regulation
 from synnergy.opcodes import ledger as money
 from synnergy.pipeline import TransactionResult
 from synnergy.rejected import Rejected
@@ -357,7 +357,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
     def set_policy(self, edition: int) -> None:
         text = f"{genesis().policy}\n// edition {edition}\n"
-        self.queue(SECOND, "REGULATION_SET_POLICY", regulation.SetPolicy(text))
+        self.queue(SECOND, "REGULATION_SET_POLICY", governance.SetPolicy(text))
 
     # ---- what holds after each step --------------------------------------------------------
 

@@ -364,7 +364,8 @@ def test_policies_change_by_a_regulator(world: World) -> None:
     file = world.folder / "next.cedar"
     file.write_text(text + "\n// reviewed\n")
     changed = world.ok("regulator", "policy", "set", file, "--from", "regulator")
-    assert changed["carried_out"] is True and changed["version"] == 2
+    assert changed["carried_out"] is True
+    assert world.ok("regulator", "policy", "show")["version"] == 2
     file.write_text("permit (principal, action, resource);")
     assert world.run("regulator", "policy", "set", file, "--from", "regulator").code == 1
 

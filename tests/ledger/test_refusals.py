@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from synnergy.identity.keys import KeyPair
-from synnergy.opcodes import inference, licences, models, regulation
+from synnergy.opcodes import governance, inference, licences, models, regulation
 from synnergy.opcodes import ledger as money
 from synnergy.pipeline import TransactionResult
 from synnergy.state import records
@@ -423,7 +423,7 @@ def test_policy_changes_need_m_of_n(tmp_path) -> None:
     """REG-5"""
     ledger = Ledger(tmp_path / "two", genesis(threshold=2))
     text = genesis().policy + "\n// a second edition\n"
-    arguments = regulation.SetPolicy(text)
+    arguments = governance.SetPolicy(text)
     assert ledger.send(CONSUMER, "REGULATION_SET_POLICY", arguments).code == "not_a_regulator"
     ledger.ok(REGULATOR, "REGULATION_SET_POLICY", arguments)
     assert ledger.application.governance().policy_version == 1
@@ -432,7 +432,7 @@ def test_policy_changes_need_m_of_n(tmp_path) -> None:
     ledger.ok(SECOND, "REGULATION_SET_POLICY", arguments)
     assert ledger.application.governance().policy_version == 2
     assert records.policies.load(ledger.state, 2).text == text
-    locked = regulation.SetPolicy('@id("none") forbid (principal, action, resource);')
+    locked = governance.SetPolicy('@id("none") forbid (principal, action, resource);')
     assert ledger.send(SECOND, "REGULATION_SET_POLICY", locked).code == "policy_locks_out"
     ledger.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synnergy.opcodes import regulation
+from synnergy.opcodes import governance
 from synnergy.policy.texts import DEFAULT_SET
 from synnergy.state import records
 from tests.ledger.harness import CONSUMER, PUBLISHER, REGULATOR, SECOND, Ledger
@@ -26,8 +26,8 @@ def test_only_a_regulators_policy_set_is_compiled(
     def compiled(*_: object, **__: object) -> None:
         raise AssertionError("compiled for a stranger")
 
-    monkeypatch.setattr(regulation, "check_new_set", compiled)
+    monkeypatch.setattr(governance, "check_new_set", compiled)
     for stranger in (CONSUMER, PUBLISHER):
-        arguments = regulation.SetPolicy(DEFAULT_SET)
+        arguments = governance.SetPolicy(DEFAULT_SET)
         result = ledger.send(stranger, "REGULATION_SET_POLICY", arguments)
         assert (result.status, result.code) == ("refused", "not_a_regulator")

@@ -164,10 +164,10 @@ def set_policy(
         "agreed": agreement.agreed,
         "threshold": agreement.threshold,
         "carried_out": agreement.carried_out,
-        "version": agreement.version,
+        "proposal": agreement.proposal.hex(),
     }
     shown = (
-        f"policy set {agreement.version} is in force"
+        "this policy set is in force"
         if agreement.carried_out
         else f"{agreement.agreed} of {agreement.threshold} regulators gave this text so far"
     )

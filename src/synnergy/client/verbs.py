@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from synnergy.client.transactions import Call
-from synnergy.opcodes import artefacts, inference, ledger, licences, models, regulation
+from synnergy.opcodes import artefacts, governance, inference, ledger, licences, models, regulation
 from synnergy.wire.transaction import Attachment
 
 
@@ -210,7 +210,7 @@ def regulation_unfreeze(
 
 def regulation_set_policy(
     *, text: str, attachments: tuple[Attachment, ...] = (), spends: int = 0
-) -> Call[regulation.Agreement]:
+) -> Call[governance.Agreement]:
     """Replace the policy set, once m regulators gave the same text (m of n, never Cedar)."""
-    arguments = regulation.SetPolicy(text=text)
-    return Call("REGULATION_SET_POLICY", arguments, regulation.Agreement, attachments, spends)
+    arguments = governance.SetPolicy(text=text)
+    return Call("REGULATION_SET_POLICY", arguments, governance.Agreement, attachments, spends)

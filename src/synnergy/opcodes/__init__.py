@@ -1,5 +1,13 @@
 """The platform's verbs, a family a file. Importing this package registers every one of them."""
 
-from synnergy.opcodes import artefacts, inference, ledger, licences, models, regulation
+from synnergy.opcodes import (
+    artefacts,
+    governance,
+    inference,
+    ledger,
+    licences,
+    models,
+    regulation,
+)
 
-__all__ = ["artefacts", "inference", "ledger", "licences", "models", "regulation"]
+__all__ = ["artefacts", "governance", "inference", "ledger", "licences", "models", "regulation"]

@@ -1,8 +1,7 @@
-"""REGULATION: registering and freezing wallets, and the policy set (REG-1 … REG-6)."""
+"""REGULATION, by one regulator: registering and freezing wallets (REG-1 … REG-4)."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated
 
 import msgspec
@@ -13,25 +12,19 @@ from synnergy.identity.keys import verify_signature
 from synnergy.opcodes.context import Context
 from synnergy.opcodes.entities import Resource, named_wallet, wallet_entity
 from synnergy.opcodes.models import Done, model_id
-from synnergy.policy.check import check_new_set
-from synnergy.policy.digest import policy_digest
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.vm.catalogue import domain_opcode
 from synnergy.wire.codec import Struct, encode
 from synnergy.wire.types import (
     Address,
-    Count,
     Digest,
     Jurisdiction,
     PublicKey,
     ShortText,
     Signature,
-    Text,
 )
 
-#: A proposal that isn't agreed on by then is dropped.
-PROPOSAL_LIFETIME = 30 * 24 * 3600 * 1000
 #: A publisher with more models than this cannot be frozen in one transaction's gas.
 MAX_PUBLICATIONS = 10_000
 
@@ -66,21 +59,6 @@ class Freeze(Struct, frozen=True):
 
 class Unfreeze(Struct, frozen=True):
     address: Address
-
-
-class SetPolicy(Struct, frozen=True):
-    """The complete text of the next policy set."""
-
-    text: Text
-
-
-class Agreement(Struct, frozen=True):
-    """How many regulators gave this verb so far; it is carried out at the threshold."""
-
-    agreed: Count
-    threshold: Count
-    carried_out: bool
-    version: Count
 
 
 def statement_bytes(statement: RegistrationStatement) -> bytes:
@@ -225,101 +203,3 @@ def unfreeze(context: Context, arguments: Unfreeze) -> Done | Rejected:
     )
     context.emit("regulation.unfrozen", wallet=arguments.address, by=context.sender)
     return Done()
-
-
-@domain_opcode(
-    0x060004,
-    "REGULATION_SET_POLICY",
-    action=None,
-    governance=True,
-    args=SetPolicy,
-    result=Agreement,
-    template_only=True,
-)
-def set_policy(context: Context, arguments: SetPolicy) -> Agreement | Rejected:
-    """Replace the policy set, once m regulators gave the same text (m of n, never Cedar)."""
-    governance = context.governance()
-    refused = _not_a_regulator(context)  # before the text is compiled, which takes long
-    if refused is not None:
-        return refused
-    regulators = [
-        wallet_entity(context.journal, governance, address) for address in governance.regulators
-    ]
-    checked = check_new_set(
-        arguments.text,
-        regulators,
-        governance.threshold,
-        height=context.block.height,
-        time=context.block.time,
-    )
-    if isinstance(checked, Rejected):
-        return checked
-    agreed = agree(context, "REGULATION_SET_POLICY", encode(arguments))
-    if isinstance(agreed, Rejected):
-        return agreed
-    if agreed < governance.threshold:
-        return Agreement(agreed, governance.threshold, False, governance.policy_version)
-    version = governance.policy_version + 1
-    digest = policy_digest(arguments.text)
-    records.policies.save(
-        context.journal,
-        version,
-        records.PolicyRecord(version, digest, arguments.text, context.block.height),
-    )
-    records.governance.save(
-        context.journal,
-        records.SINGLE,
-        msgspec.structs.replace(governance, policy_version=version),
-    )
-    context.emit("regulation.policy_set", version=version, hash=digest, by=context.sender)
-    return Agreement(agreed, governance.threshold, True, version)
-
-
-def agree(context: Context, opcode: str, arguments: bytes) -> int | Rejected:
-    """Count the sender's yes to a governed verb (REG-5).
-
-    Returns how many regulators gave this very verb, the sender included; at the threshold the
-    proposal is removed and the caller carries the verb out.
-    """
-    governance = context.governance()
-    refused = _not_a_regulator(context)
-    if refused is not None:
-        return refused
-    identifier = hashlib.sha256(
-        f"synnergy/proposal/1\x00{opcode}\x00".encode() + arguments
-    ).digest()
-    proposal = records.proposals.load(context.journal, identifier)
-    if proposal is None:
-        expires = context.block.time + PROPOSAL_LIFETIME
-        proposal = records.Proposal(opcode, arguments, (), context.block.height, expires)
-    elif context.sender in proposal.regulators:
-        return Rejected(
-            "REG-5", "already_agreed", f"{context.sender} gave this verb before; others must"
-        )
-    agreed = tuple(sorted((*proposal.regulators, context.sender)))
-    deadline = (proposal.expires, "proposal", identifier)
-    if len(agreed) >= governance.threshold:
-        records.proposals.remove(context.journal, identifier)
-        records.deadlines.remove(context.journal, deadline)
-    else:
-        records.proposals.save(
-            context.journal, identifier, msgspec.structs.replace(proposal, regulators=agreed)
-        )
-        records.deadlines.save(context.journal, deadline, records.Marker())
-    context.emit(
-        "regulation.agreed",
-        opcode=opcode,
-        proposal=identifier,
-        by=context.sender,
-        agreed=len(agreed),
-        threshold=governance.threshold,
-    )
-    return len(agreed)
-
-
-def _not_a_regulator(context: Context) -> Rejected | None:
-    if context.sender in context.governance().regulators:
-        return None
-    return Rejected(
-        "REG-5", "not_a_regulator", f"{context.sender} is not one of the chain's regulators"
-    )
