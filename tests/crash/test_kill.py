@@ -47,11 +47,11 @@ class Running:
 
 
 @contextmanager
-def started(home: Path) -> Iterator[Running]:
+def started(home: Path, *options: str) -> Iterator[Running]:
     """`synnergy start`, ready."""
     command = [sys.executable, "-m", "synnergy", "start", "--home", str(home)]
     process = subprocess.Popen(
-        [*command, "--listen", "127.0.0.1:0"],
+        [*command, "--listen", "127.0.0.1:0", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

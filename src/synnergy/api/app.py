@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from synnergy import __version__
 from synnergy.api import errors
 from synnergy.api.bodies import Bodies
-from synnergy.api.logs import request_logger
 from synnergy.api.metrics import Metrics
 from synnergy.api.node import Node
 from synnergy.api.observe import Observe
@@ -26,7 +25,7 @@ def create_app(node: Node) -> FastAPI:
     metrics = Metrics(node)
     app.state.node = node
     app.state.metrics = metrics
-    app.add_middleware(Observe, metrics=metrics, logger=request_logger())
+    app.add_middleware(Observe, metrics=metrics)
     return app
 
 

@@ -112,5 +112,6 @@ async def _on_http(_request: Request, error: Exception) -> Response:
 
 async def _on_bug(request: Request, error: Exception) -> Response:
     """A bug or a broken disk: logged whole, told without detail."""
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    route = getattr(request.scope.get("route"), "path", "unknown")
+    _log.error("%s %s failed", request.method, route, exc_info=error)
     return _respond(500, Rejected("API-1", "internal", "the node failed; its log says more"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import socket
 import threading
@@ -15,14 +17,16 @@ import msgspec
 import uvicorn
 from msgspec import Meta
 
+from synnergy import __version__
 from synnergy.api.app import create_app
+from synnergy.api.logs import BadLogSetting, node_log
 from synnergy.api.node import Node
 from synnergy.chain.application import Application, BadNode
 from synnergy.chain.genesis import BadGenesis, Genesis, decode_genesis_file
 from synnergy.engines.solo import SoloEngine
 from synnergy.gas.schedule import BrokenSchedule
 from synnergy.identity.keys import KeyPair
-from synnergy.state.store import Store, StoreFull, StoreLocked
+from synnergy.state.store import DEFAULT_MAP_BYTES, Store, StoreFull, StoreLocked
 
 DATA = "data"
 GENESIS = "genesis.json"
@@ -37,6 +41,8 @@ BACKLOG = 2048
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+_log = logging.getLogger(__name__)
+
 
 class ServeError(Exception):
     """The node cannot be started; the message is one sentence for people."""
@@ -48,17 +54,32 @@ class _NodeKey(msgspec.Struct, frozen=True):
     seed: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
-def serve(home: Path, listen: str, on_ready: Callable[[str], None]) -> None:
+def serve(
+    home: Path,
+    listen: str,
+    on_ready: Callable[[str], None],
+    map_size: int = DEFAULT_MAP_BYTES,
+) -> None:
     """Run the node of `home` until SIGTERM or SIGINT, then finish the block at hand and return.
 
     `listen` is HOST:PORT, with port 0 for any free one; `on_ready` gets the URL once requests are
-    answered. Raises ServeError where the node cannot start. In a thread other than the main one
-    signals are not heard, and only the end of the process ends it.
+    answered; the store holds at most `map_size` bytes. Raises ServeError where the node cannot
+    start. In a thread other than the main one signals are not heard, and only the end of the
+    process ends it.
     """
     host, port = parse_listen(listen)
+
+    def ready(url: str) -> None:
+        _log.info("ready", extra={"url": url})
+        on_ready(url)
+
     threading.stack_size(STACK_BYTES)
     with ExitStack() as stack:
-        node = stack.enter_context(open_node(home))
+        try:
+            stack.enter_context(node_log())
+        except BadLogSetting as error:
+            raise ServeError(str(error)) from error
+        node = stack.enter_context(open_node(home, map_size))
         listener = stack.enter_context(bind(host, port))
         config = uvicorn.Config(
             create_app(node),
@@ -73,15 +94,15 @@ def serve(home: Path, listen: str, on_ready: Callable[[str], None]) -> None:
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        _Server(config, on_ready).run([listener])
+        _Server(config, ready).run([listener])
 
 
 @contextmanager
-def open_node(home: Path) -> Generator[Node]:
+def open_node(home: Path, map_size: int = DEFAULT_MAP_BYTES) -> Generator[Node]:
     """The running node of a home: its engine makes blocks until the context ends."""
     genesis = _read_genesis(home / GENESIS)
     signer = _read_key(home / NODE_KEY, genesis)
-    with _open_store(home / DATA) as store:
+    with _open_store(home / DATA, map_size) as store:
         try:
             application = Application(store, genesis)
         except (BadNode, BadGenesis, BrokenSchedule) as error:
@@ -90,10 +111,17 @@ def open_node(home: Path) -> Generator[Node]:
             raise ServeError(str(error)) from error
         engine = SoloEngine(application, signer)
         engine.start()
+        about = {"chain_id": application.chain_id, "version": __version__, "pid": os.getpid()}
+        _log.info("started", extra=about | _head(application))
         try:
             yield Node(application, engine)
         finally:
             engine.stop()
+            _log.info("stopped", extra=_head(application))
+
+
+def _head(application: Application) -> dict[str, object]:
+    return {"height": application.height, "app_hash": application.app_hash.hex()}
 
 
 def parse_listen(listen: str) -> tuple[str, int]:
@@ -134,9 +162,9 @@ def _read_key(path: Path, genesis: Genesis) -> KeyPair:
 
 
 @contextmanager
-def _open_store(path: Path) -> Generator[Store]:
+def _open_store(path: Path, map_size: int) -> Generator[Store]:
     try:
-        store = Store.open(path)
+        store = Store.open(path, map_size=map_size)
     except (StoreLocked, StoreFull, ValueError) as error:
         raise ServeError(str(error)) from error
     except (OSError, lmdb.Error) as error:

@@ -14,8 +14,10 @@ from synnergy.cli.session import Session
 from synnergy.client.failures import ClientError
 from synnergy.client.genesis import NewLedger, begin
 from synnergy.client.home import Home, load_genesis, resolve_home
+from synnergy.state.store import DEFAULT_MAP_BYTES
 
 LISTEN = "127.0.0.1:7070"
+SMALLEST_MAP = 1 << 20
 LOCAL_ONLY = (
     "LOCAL DEVELOPMENT ONLY: this ledger's keys are not encrypted; it is worth nothing and proves"
     " nothing to anyone else"
@@ -91,6 +93,15 @@ def start(
             "--listen", metavar="HOST:PORT", help="Where to serve; port 0 takes any free one."
         ),
     ] = LISTEN,
+    map_size: Annotated[
+        int,
+        typer.Option(
+            "--map-size",
+            metavar="BYTES",
+            min=SMALLEST_MAP,
+            help="The most that the store may hold: address space, not disk.",
+        ),
+    ] = DEFAULT_MAP_BYTES,
 ) -> Reply:
     """Run this home's node in the foreground until SIGTERM or Ctrl-C."""
     # The server's libraries are slow to import, and no other command needs them.
@@ -98,8 +109,12 @@ def start(
 
     home = resolve_home(session.settings.home)
     genesis = load_genesis(home.genesis)
+
+    def ready(url: str) -> None:
+        _ready(url, home, genesis.local_only)
+
     try:
-        serve(home.root, listen, lambda url: _ready(url, home, genesis.local_only))
+        serve(home.root, listen, ready, map_size)
     except ServeError as error:
         raise ClientError("cannot_start", str(error)) from None
     raise typer.Exit(0)

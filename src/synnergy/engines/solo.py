@@ -6,24 +6,28 @@ is the seam where the clock enters: block time comes from here and from nowhere 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from synnergy.chain.application import Application
+from synnergy.chain.application import Application, Finalised
 from synnergy.chain.block import Proposal
 from synnergy.identity.keys import KeyPair
 from synnergy.pipeline import TransactionResult
 from synnergy.receipts.header import header_signing_bytes
 from synnergy.rejected import Rejected
 from synnergy.state.journal import Journal
+from synnergy.state.store import StoreFull
 
 #: Transactions that may wait; beyond it clients are told to come back (ENG-2).
 MAX_WAITING = 5_000
 MAX_WAITING_BYTES = 256 * 1024 * 1024
 #: How long the engine sleeps at most before it looks at deadlines again, in seconds.
 LONGEST_SLEEP = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +123,17 @@ class SoloEngine:
         try:
             while self._wait_for_work():
                 self._make_block()
-        except BaseException as error:  # halt loudly: nothing more is acknowledged
+        except BaseException as error:  # halt loudly: nothing more is acknowledged (ENG-1)
+            full = isinstance(error, StoreFull)
+            why = str(error) if full else f"{type(error).__name__}: {error}"
             with self._lock:
-                self.failure = f"the engine halted: {type(error).__name__}: {error}"
+                self.failure = f"the node halted, and keeps all that it acknowledged: {why}"
                 self._drop_all(Rejected("ENG-1", "halted", self.failure))
+            _log.critical(
+                "halted",
+                exc_info=None if full else error,
+                extra={"reason": self.failure, "height": self.application.height},
+            )
 
     def _drop_all(self, why: Rejected) -> None:
         for submitted in self._waiting.values():
@@ -146,6 +157,7 @@ class SoloEngine:
 
     def _make_block(self) -> None:
         application = self.application
+        begun = time.perf_counter()
         with self._lock:
             waiting = [submitted.raw for submitted in self._waiting.values()]
         chosen = application.prepare(waiting)
@@ -162,6 +174,22 @@ class SoloEngine:
                     submitted.committed = Committed(header.height, index, result)
                     submitted.done.set()
             self._recheck()
+        self._tell(finalised, time.perf_counter() - begun)
+
+    def _tell(self, made: Finalised, seconds: float) -> None:
+        """Log a block: figures and hashes, nothing of anyone's (API-13)."""
+        refused = sum(result.status != "ok" for result in made.results)
+        fields = {
+            "height": made.header.height,
+            "time": made.header.time,
+            "app_hash": made.header.app_hash.hex(),
+            "transactions": len(made.results),
+            "refused": refused,
+            "gas_used": sum(result.gas_used for result in made.results),
+            "waiting": len(self._waiting),
+            "seconds": round(seconds, 6),
+        }
+        _log.info("block", extra=fields)
 
     def _recheck(self) -> None:
         """Check what still waits against the new state; what no longer passes is dropped."""

@@ -308,14 +308,16 @@ def _raise_clearly(error: lmdb.Error, path: Path, map_size: int) -> NoReturn:
     """Turn "full" errors into StoreFull and a second open in one process into StoreLocked."""
     if isinstance(error, lmdb.MapFullError):
         raise StoreFull(
-            f"the store {path} has reached its map of {map_size} bytes; open it with a larger one"
+            f"the store {path} has reached its map of {map_size} bytes; start the node again with"
+            " a larger one (synnergy start --map-size BYTES)"
         ) from error
     if isinstance(error, lmdb.TxnFullError):
         raise StoreFull(f"one batch changes too many pages of the store {path}") from error
     if isinstance(error, lmdb.DiskError) or error.code in _FULL:
         size = _size_of(path)
         raise StoreFull(
-            f"the disk of the store {path} is full or failing ({size} bytes so far): {error}"
+            f"the disk of the store {path} is full or failing ({size} bytes so far): {error};"
+            " make room, then start the node again"
         ) from error
     if "already open in this process" in str(error):
         raise StoreLocked(f"{path} is already open in this process; use its snapshot()") from error
