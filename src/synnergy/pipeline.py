@@ -245,7 +245,13 @@ def execute_program(context: Context, programs: ProgramCache) -> Outcome:
         body.data,
         context.meter,
         DomainHost(context, template_opcode(body.code)),
-        Environment(context.block.height, context.block.time),
+        Environment(
+            context.block.height,
+            context.block.time,
+            origin=context.sender,
+            caller=context.sender,
+            address=context.sender,
+        ),
     )
     if len(outcome.output) <= MAX_RETURNED:
         return outcome

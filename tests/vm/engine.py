@@ -9,15 +9,19 @@ from pathlib import Path
 
 from synnergy.vm.program import Program
 
-from .support import ENVIRONMENT
+from .support import BALANCES, ENVIRONMENT
 from .webassembly import translate
 
 NODE = shutil.which("node")
 SCRIPT = Path(__file__).parent / "run_webassembly.mjs"
 
 
-def run_in_engine(jobs: list[tuple[Program, bytes]]) -> list[tuple[str, bytes]]:
-    """(status, output) of each (program, input)."""
+#: Status, output, what is stored, events.
+Ended = tuple[str, bytes, dict[bytes, bytes], list[tuple[str, bytes]]]
+
+
+def run_in_engine(jobs: list[tuple[Program, bytes]]) -> list[Ended]:
+    """How each (program, input) ends, run in a contract with empty storage."""
     assert NODE is not None
     request = [
         {
@@ -25,6 +29,12 @@ def run_in_engine(jobs: list[tuple[Program, bytes]]) -> list[tuple[str, bytes]]:
             "input": input.hex(),
             "height": ENVIRONMENT.height,
             "time": ENVIRONMENT.time,
+            "addresses": {
+                "SELF": ENVIRONMENT.address,
+                "CALLER": ENVIRONMENT.caller,
+                "ORIGIN": ENVIRONMENT.origin,
+            },
+            "balances": {address: str(balance) for address, balance in BALANCES.items()},
         }
         for program, input in jobs
     ]
@@ -36,4 +46,12 @@ def run_in_engine(jobs: list[tuple[Program, bytes]]) -> list[tuple[str, bytes]]:
         check=True,
         timeout=120,
     )
-    return [(row["status"], bytes.fromhex(row["output"])) for row in json.loads(done.stdout)]
+    return [
+        (
+            row["status"],
+            bytes.fromhex(row["output"]),
+            {bytes.fromhex(key): bytes.fromhex(value) for key, value in row["storage"]},
+            [(name, bytes.fromhex(data)) for name, data in row["events"]],
+        )
+        for row in json.loads(done.stdout)
+    ]

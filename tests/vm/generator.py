@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from random import Random
 
 from synnergy.vm import catalogue
-from synnergy.vm.program import Function, Program, function
+from synnergy.vm.program import Function, Program, Segment, function
 
-from .support import const, core, get, put
+from .support import ENVIRONMENT, const, core, get, put
 
 EDGES = (0, 1, 2, 7, 8, 63, 64, 65, 255, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1)
 #: Opcodes that need nothing but operands; GAS_LEFT is left to those who ask for it.
@@ -28,6 +28,19 @@ NULLARY = ("MEMORY_SIZE", "INPUT_SIZE", "BLOCK_HEIGHT", "BLOCK_TIME")
 LOADS = ("LOAD8_U", "LOAD8_S", "LOAD16_U", "LOAD16_S", "LOAD32_U", "LOAD32_S", "LOAD64")
 STORES = ("STORE8", "STORE16", "STORE32", "STORE64")
 RANGES = ("MEMORY_COPY", "MEMORY_FILL", "SHA256", "INPUT_COPY")
+#: Where every program's data has a text that names events, and an address.
+NAME, ADDRESS = 8_192, 8_192 + 64
+TEXT = b"an.event_name-0123456789".ljust(64, b"z") + ENVIRONMENT.origin.encode()
+#: Addresses and lengths are taken modulo these powers of two, mostly within what is allowed.
+CONTRACT = {
+    "STORAGE_READ": (32, 4, 512, 1024),
+    "STORAGE_WRITE": (32, 4, 512, 128),
+    "EVENT": (0, 64, 512, 256),
+    "SELF": (512,),
+    "CALLER": (512,),
+    "ORIGIN": (512,),
+    "BALANCE": (0, 0),
+}
 
 
 @dataclass
@@ -96,8 +109,10 @@ class _Walk:
             self.operands(1)
             index = self.random.randrange(self.locals)
             self.emit(core(name, index), 1, int(name == "LOCAL_TEE"))
-        elif choice < 0.66:
+        elif choice < 0.64:
             self.memory()
+        elif choice < 0.66:
+            self.contract()
         elif choice < 0.71:
             self.call()
         elif choice < 0.82:
@@ -119,14 +134,34 @@ class _Walk:
             self.value()
             self.emit(core("I64_" + self.random.choice(STORES), offset), 2, 0)
         elif choice < 0.97:
-            for bound in (0x1FF, 0x1FF, 0x3F):
-                self.value()
-                self.emit(const(bound), 0, 1)
-                self.emit(core("I64_AND"), 2, 1)
+            for bound in (512, 512, 64):
+                self.below(bound)
             self.emit(core(self.random.choice(RANGES)), 3, 0)
         else:
             self.emit(const(self.random.choice((0, 1, 2, 63, 2**64 - 1))), 0, 1)
             self.emit(core("MEMORY_GROW"), 1, 1)
+
+    def below(self, bound: int, base: int = 0) -> None:
+        """A value of at least `base`, less than `base + bound`, a power of two; or `base`."""
+        self.value()
+        self.emit(const(max(bound - 1, 0)), 0, 1)
+        self.emit(core("I64_AND"), 2, 1)
+        if base:
+            self.emit(const(base), 0, 1)
+            self.emit(core("I64_ADD"), 2, 1)
+
+    def contract(self) -> None:
+        name = self.random.choice(tuple(CONTRACT))
+        bases = {
+            "STORAGE_READ": (0, 1, 0, 0),
+            "STORAGE_WRITE": (0, 1, 0, 0),
+            "EVENT": (NAME, 1, 0, 0),
+            "BALANCE": (ADDRESS, 42 if self.random.random() < 0.9 else 41),
+        }.get(name, (0,))
+        for bound, base in zip(CONTRACT[name], bases, strict=True):
+            self.below(bound, base)
+        pushes = int(name in ("STORAGE_READ", "BALANCE"))
+        self.emit(core(name), len(CONTRACT[name]), pushes)
 
     def call(self) -> None:
         index = self.random.randrange(1, len(self.signatures))
@@ -217,7 +252,10 @@ def random_program(seed: int) -> Program:
                 code += [const(4096 + 8 * local), get(local), core("I64_STORE64", 0)]
             code += [const(0), const(4096 + 8 * 4), core("OUTPUT_SET")]
         functions.append(function(*code, parameters=parameters, results=results, locals=locals))
-    return Program(random.choice((1, 1, 1, 2)), tuple(functions))
+    data = [Segment(NAME, TEXT)]
+    for _ in range(random.choice((0, 1, 3))):
+        data.append(Segment(random.randrange(600), random.randbytes(random.randint(1, 80))))
+    return Program(random.choice((1, 1, 1, 2)), tuple(functions), tuple(data))
 
 
 def counting_loop(times: int, *body: bytes) -> bytes:

@@ -7,6 +7,7 @@ interpreter has no part in it, except for the reasons' words.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from synnergy.vm import catalogue
@@ -15,7 +16,7 @@ from synnergy.vm.program import encode_program, function, program
 from .engine import run_in_engine
 from .samples import SAMPLES
 from .stepper import Stepper
-from .support import ENVIRONMENT, PRICES, const, core, run
+from .support import BALANCES, ENVIRONMENT, PRICES, FakeHost, const, core, run
 
 VECTORS = Path(__file__).parent / "vectors"
 #: Enough for all of them but the runaway loop.
@@ -56,7 +57,7 @@ def integer_vectors() -> dict[str, list[list[str]]]:
         for name, operands in cases
     ]
     rows: dict[str, list[list[str]]] = {}
-    for (name, operands), (status, output) in zip(cases, run_in_engine(jobs), strict=True):
+    for (name, operands), (status, output, *_) in zip(cases, run_in_engine(jobs), strict=True):
         result = f"{int.from_bytes(output, 'little'):x}" if status == "ok" else status
         rows.setdefault(name, []).append([*(f"{value:x}" for value in operands), result])
     return rows
@@ -67,10 +68,11 @@ def program_vectors() -> list[dict[str, object]]:
     engine = dict(zip(names, run_in_engine([SAMPLES[name] for name in names]), strict=True))
     rows: list[dict[str, object]] = []
     for name, (sample, input) in SAMPLES.items():
-        status, output, gas, where = Stepper(sample, input, LIMIT, ENVIRONMENT, PRICES).run()
+        stepper = Stepper(sample, input, LIMIT, ENVIRONMENT, PRICES, {}, dict(BALANCES))
+        status, output, gas, where = stepper.run()
         if name in engine:
-            assert engine[name] == (status, output), name
-        rejection = run(sample, input, LIMIT).rejection
+            assert engine[name] == (status, output, stepper.storage, stepper.events), name
+        rejection = run(sample, input, LIMIT, FakeHost({})).rejection
         rows.append(
             {
                 "name": name,
@@ -80,6 +82,8 @@ def program_vectors() -> list[dict[str, object]]:
                 "output": output.hex(),
                 "gas_used": gas,
                 "where": where,
+                "storage": {key.hex(): kept.hex() for key, kept in stepper.storage.items()},
+                "events": [[name, data.hex()] for name, data in stepper.events],
                 "reason": None if rejection is None else [rejection.rule, rejection.code],
             }
         )
@@ -96,8 +100,7 @@ def main() -> None:
         json.dumps(
             {
                 "gas_limit": LIMIT,
-                "height": ENVIRONMENT.height,
-                "time": ENVIRONMENT.time,
+                "environment": asdict(ENVIRONMENT),
                 "prices": PRICES,
                 "programs": program_vectors(),
             },

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from synnergy.vm.program import Program, function, program
+from synnergy.vm.program import Program, Segment, function, program
 
 from .generator import counting_loop, random_program
-from .support import ANSWER, const, core, get, put
+from .support import ANSWER, ENVIRONMENT, const, core, get, put
 
 
 def answer(*code: bytes, locals: int = 1, memory_pages: int = 1) -> Program:
@@ -103,6 +103,48 @@ EARLY_RETURN = program(
 )
 WORLD = answer(core("BLOCK_HEIGHT"), core("BLOCK_TIME"), core("I64_MUL"))
 
+# A later segment covers an earlier one.
+DATA = program(
+    function(const(4), const(10), core("OUTPUT_SET")),
+    memory_pages=1,
+    data=(Segment(4, b"first data"), Segment(8, b"later"), Segment(65_535, b"!")),
+)
+#: A key, a value, the name of an event, an address.
+TEXTS = (
+    Segment(0, b"key"),
+    Segment(16, b"some value"),
+    Segment(32, b"value.kept"),
+    Segment(64, ENVIRONMENT.origin.encode()),
+)
+READ = (const(0), const(3), const(1_024), const(100), core("STORAGE_READ"))
+WRITE = (const(0), const(3), const(16), const(10), core("STORAGE_WRITE"))
+KEEP = program(
+    function(
+        *(*READ, const(1), core("I64_ADD"), core("IF", 0), core("UNREACHABLE"), core("END")),
+        *(*WRITE, const(32), const(10), const(16), const(10), core("EVENT")),
+        *(const(1_024), *READ, core("OUTPUT_SET")),
+    ),
+    memory_pages=1,
+    data=TEXTS,
+)
+FORGET = program(
+    function(
+        *(*WRITE, const(0), const(3), const(0), const(0), core("STORAGE_WRITE")),
+        *(*READ, ANSWER),
+        locals=1,
+    ),
+    memory_pages=1,
+    data=TEXTS,
+)
+WHO = program(
+    function(
+        *(const(0), core("SELF"), const(42), core("CALLER"), const(84), core("ORIGIN")),
+        *(const(126), const(84), const(42), core("BALANCE"), core("I64_STORE64", 0)),
+        *(const(0), const(134), core("OUTPUT_SET")),
+    ),
+    memory_pages=1,
+)
+
 SAMPLES: dict[str, tuple[Program, bytes]] = {
     "nothing": (program(function()), b""),
     "sum": (sum_to(100), b""),
@@ -119,6 +161,14 @@ SAMPLES: dict[str, tuple[Program, bytes]] = {
     "early return": (EARLY_RETURN, b""),
     "world": (WORLD, b""),
     "reverting": (REVERTING, b""),
+    "data": (DATA, b""),
+    "keep a value": (KEEP, b""),
+    "forget a value": (FORGET, b""),
+    "addresses and a balance": (WHO, b""),
+    "balance of no address": (
+        program(function(const(0), const(42), core("BALANCE"), core("DROP")), memory_pages=1),
+        b"",
+    ),
     "unreachable": (program(function(const(1), core("DROP"), core("UNREACHABLE"))), b""),
     "division by zero": (answer(const(1), const(0), core("I64_DIV_S")), b""),
     "division overflow": (answer(const(-(2**63)), const(-1), core("I64_DIV_S")), b""),

@@ -22,6 +22,10 @@ BLOCK_ENDS = {
 WIDTHS = {"I64_CONST": 8, "BLOCK": 1, "LOOP": 1, "IF": 1, "BR": 4, "BR_IF": 4, "CALL": 4}
 
 
+EVENT_NAME = set(b"abcdefghijklmnopqrstuvwxyz0123456789._-")
+BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+
+
 class Stop(Exception):
     def __init__(self, status: str, output: bytes = b"") -> None:
         self.status = status
@@ -73,6 +77,20 @@ def signed_quotient(a: int, b: int) -> int:
 
 def extend(word: int, size: int) -> int:
     return int.from_bytes(word.to_bytes(8, "little")[:size], "little", signed=True)
+
+
+def bech32_address(text: str) -> bool:
+    """BIP 173's checksum over the prefix `syn` and 38 characters."""
+    if len(text) != 42 or text[:4] != "syn1" or set(text[4:]) - set(BECH32):
+        return False
+    prefix = [ord(letter) // 32 for letter in "syn"] + [0] + [ord(letter) % 32 for letter in "syn"]
+    checksum = 1
+    for value in [*prefix, *(BECH32.index(letter) for letter in text[4:])]:
+        top, checksum = checksum >> 25, (checksum & 0x1FFFFFF) << 5 ^ value
+        for bit, mask in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
+            if top >> bit & 1:
+                checksum ^= mask
+    return checksum == 1
 
 
 BINARY = {
@@ -127,12 +145,17 @@ class Stepper:
         gas: int,
         environment: Environment,
         prices: dict[str, int],
+        storage: dict[bytes, bytes] | None = None,
+        balances: dict[str, int] | None = None,
     ) -> None:
         self.program = program
         self.input = input
         self.limit = self.gas = gas
         self.environment = environment
         self.prices = prices
+        self.storage = storage
+        self.balances = balances or {}
+        self.events: list[tuple[str, bytes]] = []
         self.memory: list[int] = []
         self.output = b""
         self.depth = 0
@@ -154,6 +177,10 @@ class Stepper:
         """(status, output, gas used, where it halted)."""
         try:
             self.grow(self.program.memory_pages)
+            for segment in self.program.data:
+                self.charge_blocks("units.copy_block", len(segment.content))
+                for position, byte in enumerate(segment.content, segment.address):
+                    self.memory[position] = byte
             self.call(0, [])
         except Stop as stop:
             if stop.status != "reverted":
@@ -361,5 +388,54 @@ class Stepper:
             stack.append(self.environment.height)
         elif name == "BLOCK_TIME":
             stack.append(self.environment.time)
+        elif name in ("SELF", "CALLER", "ORIGIN"):
+            destination = stack.pop()
+            self.check(destination, 42)
+            whose = {"SELF": "address"}.get(name, name.lower())
+            text = getattr(self.environment, whose)
+            self.memory[destination : destination + 42] = text.encode()
+        elif name == "BALANCE":
+            address, length = pop(2)
+            text = self.bytes_at(address, length).decode("latin-1")
+            if not bech32_address(text):
+                raise Stop("trap")
+            stack.append(self.balances.get(text, 0))
+        elif name == "EVENT":
+            address, length, data, size = pop(4)
+            label, content = self.bytes_at(address, length), self.bytes_at(data, size)
+            if len(content) > 1_024 or not 1 <= len(label) <= 64 or set(label) - EVENT_NAME:
+                raise Stop("trap")
+            self.charge_blocks("units.event_block", length + size)
+            self.events.append((label.decode(), content))
+        elif name in ("STORAGE_READ", "STORAGE_WRITE"):
+            address, length, data, size = pop(4)
+            key = self.bytes_at(address, length)
+            value = self.bytes_at(data, size)
+            if len(key) not in range(1, 129):
+                raise Stop("trap")
+            if name == "STORAGE_WRITE":
+                if len(value) > 4_096:
+                    raise Stop("trap")
+                self.charge_blocks("units.storage_write_block", length + size)
+            if self.storage is None:
+                raise Stop("trap")
+            if name == "STORAGE_WRITE":
+                self.storage.pop(key, None)
+                if value:
+                    self.storage[key] = value
+                return
+            found = self.storage.get(key)
+            if found is None:
+                stack.append(2**64 - 1)
+                return
+            if len(found) > size:
+                raise Stop("trap")
+            self.charge_blocks("units.storage_read_block", len(found))
+            self.memory[data : data + len(found)] = found
+            stack.append(len(found))
         else:
             raise AssertionError(f"no rule for {name}")
+
+    def bytes_at(self, address: int, length: int) -> bytes:
+        self.check(address, length)
+        return bytes(self.memory[address : address + length])

@@ -8,20 +8,22 @@ from hypothesis import strategies as st
 
 from synnergy.vm.program import Program, decode_instructions, decode_program, encode_program
 
-from .engine import NODE, run_in_engine
+from .engine import NODE, Ended, run_in_engine
 from .generator import random_program
 from .samples import SAMPLES
 from .stepper import Stepper
-from .support import ENVIRONMENT, PRICES, run
+from .support import BALANCES, ENVIRONMENT, PRICES, FakeHost, run
 
 GAS = 20_000
 
 
 def both_agree(program: Program, input: bytes, gas: int) -> str:
-    outcome = run(program, input, gas)
+    host = FakeHost({b"key": b"value"})
+    outcome = run(program, input, gas, host)
     where = outcome.where and (outcome.where.function, outcome.where.offset)
-    stepped = Stepper(program, input, gas, ENVIRONMENT, PRICES).run()
-    assert (outcome.status, outcome.output, outcome.gas_used, where) == stepped
+    stepper = Stepper(program, input, gas, ENVIRONMENT, PRICES, {b"key": b"value"}, dict(BALANCES))
+    assert (outcome.status, outcome.output, outcome.gas_used, where) == stepper.run()
+    assert (host.storage, host.events) == (stepper.storage, stepper.events)
     return outcome.status
 
 
@@ -34,8 +36,12 @@ def test_the_stepping_machine_agrees(seed: int, input: bytes, gas: int) -> None:
 def test_random_programs_reach_everything() -> None:
     """The walk is worth something: endings of all kinds, and every opcode it knows."""
     programs = [random_program(seed) for seed in range(150)]
-    endings = {run(program, b"", GAS).status for program in programs}
+    hosts = [FakeHost({}) for _ in programs]
+    endings = {
+        run(program, b"", GAS, host).status for program, host in zip(programs, hosts, strict=True)
+    }
     assert endings == {"ok", "trap", "out_of_gas"}
+    assert any(host.storage for host in hosts) and any(host.events for host in hosts)
     seen: set[str] = set()
     for program in programs:
         for function in program.functions:
@@ -49,14 +55,15 @@ def test_random_programs_reach_everything() -> None:
 @pytest.mark.skipif(NODE is None, reason="Node runs the WebAssembly side")
 def test_a_webassembly_engine_agrees() -> None:
     jobs: list[tuple[Program, bytes]] = []
-    expected: list[tuple[str, bytes]] = []
+    expected: list[Ended] = []
     candidates = [(random_program(seed), bytes(range(seed % 90))) for seed in range(9_000, 9_250)]
     for program, input in [*candidates, *SAMPLES.values()]:
-        outcome = run(program, input, GAS)
+        host = FakeHost({})
+        outcome = run(program, input, GAS, host)
         # The engine knows neither gas nor the depth of calls.
         too_deep = outcome.rejection is not None and outcome.rejection.code == "call_too_deep"
         if outcome.status != "out_of_gas" and not too_deep:
             jobs.append((decode_program(encode_program(program)), input))  # type: ignore[arg-type]
-            expected.append((outcome.status, outcome.output))
+            expected.append((outcome.status, outcome.output, host.storage, host.events))
     assert len(jobs) > 200
     assert run_in_engine(jobs) == expected

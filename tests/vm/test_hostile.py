@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +29,7 @@ from synnergy.vm.verifier import verify
 
 from .generator import random_program
 from .stepper import Stepper
-from .support import ENVIRONMENT, PRICES, NoHost, const, core, get, verified
+from .support import BALANCES, ENVIRONMENT, PRICES, FakeHost, const, core, get, verified
 
 CORE_CODES = [opcode.code for opcode in catalogue.core()]
 
@@ -39,16 +40,18 @@ def survive(candidate: Program, gas: int = 3_000) -> bool:
     if isinstance(result, Rejected):
         assert result.message and result.code and result.rule.startswith("VM-")
         return False
-    outcome = execute(result, b"input", Meter(gas), NoHost(), ENVIRONMENT)
-    stepped = Stepper(candidate, b"input", gas, ENVIRONMENT, PRICES).run()
-    assert (outcome.status, outcome.output, outcome.gas_used) == stepped[:3]
+    host = FakeHost({})
+    outcome = execute(result, b"input", Meter(gas), host, ENVIRONMENT)
+    stepper = Stepper(candidate, b"input", gas, ENVIRONMENT, PRICES, {}, dict(BALANCES))
+    assert (outcome.status, outcome.output, outcome.gas_used) == stepper.run()[:3]
+    assert (host.storage, host.events) == (stepper.storage, stepper.events)
     return True
 
 
 @given(st.binary(max_size=300))
 @settings(max_examples=300, deadline=None)
 def test_any_code_is_refused_or_runs(code: bytes) -> None:
-    survive(Program(1, (Function(0, 0, 0, code),)))
+    survive(program(Function(0, 0, 0, code), memory_pages=1))
 
 
 @st.composite
@@ -67,7 +70,8 @@ def instruction_soup(draw: st.DrawFn) -> bytes:
 @given(instruction_soup(), st.integers(0, 3))
 @settings(max_examples=400, deadline=None)
 def test_any_instructions_are_refused_or_run(code: bytes, locals: int) -> None:
-    survive(Program(1, (Function(0, 0, locals, code), Function(1, 1, 0, get(0) + core("END")))))
+    other = Function(1, 1, 0, get(0) + core("END"))
+    survive(program(Function(0, 0, locals, code), other, memory_pages=1))
 
 
 def test_programs_with_instructions_changed_are_refused_or_run() -> None:
@@ -103,7 +107,7 @@ def test_programs_with_instructions_changed_are_refused_or_run() -> None:
             functions[index].locals,
             bytes(code),
         )
-        accepted += survive(Program(original.memory_pages, tuple(functions)))
+        accepted += survive(msgspec.structs.replace(original, functions=tuple(functions)))
     # Otherwise the changes test the verifier only.
     assert accepted > 60
 
@@ -136,7 +140,7 @@ def test_the_largest_functions_are_verified_in_one_pass() -> None:
         full(*[core("BLOCK", 0)] * 64, core("BR", 63), *[core("END")] * 64),
         full(core("CALL", 1)),
     ):
-        candidate = Program(0, (Function(0, 0, 0, code), function()))
+        candidate = program(Function(0, 0, 0, code), function())
         instructions = decode_instructions(code)
         assert isinstance(instructions, tuple)
         blocks = verified(candidate).functions[0].blocks
@@ -165,7 +169,7 @@ def test_frames_are_bounded() -> None:
 def test_memory_is_bounded() -> None:
     grow = function(core("LOOP", 0), const(1), core("MEMORY_GROW"), core("DROP"), core("BR", 0))
     looping = Function(0, 0, 0, grow.code + core("END"))
-    outcome = execute(verified(Program(0, (looping,))), b"", Meter(100_000), NoHost(), ENVIRONMENT)
+    outcome = execute(verified(program(looping)), b"", Meter(100_000), FakeHost(), ENVIRONMENT)
     assert outcome.status == "out_of_gas"
 
 
@@ -183,7 +187,7 @@ def test_the_cache_changes_nothing_and_forgets() -> None:
         assert not isinstance(cached, Rejected)
         assert [f.slots for f in cached.functions] == [f.slots for f in fresh.functions]
         run = [
-            execute(choice, b"x", Meter(9_000), NoHost(), ENVIRONMENT)
+            execute(choice, b"x", Meter(9_000), FakeHost(), ENVIRONMENT)
             for choice in (cached, fresh)
         ]
         assert run[0] == run[1]

@@ -15,6 +15,7 @@ from synnergy.vm.program import (
     MAX_PROGRAM_BYTES,
     Function,
     Program,
+    Segment,
     decode_instructions,
     decode_program,
     encode_program,
@@ -35,7 +36,12 @@ def rejected_code(value: object) -> str:
 
 def test_the_encoding_is_this() -> None:
     encoded = encode_program(program(function(const(-1)), memory_pages=1))
-    assert encoded.hex() == "92019194000000c40e000100" + "ff" * 8 + "000006"
+    assert encoded.hex() == "93019194000000c40e000100" + "ff" * 8 + "000006" + "90"
+
+
+def test_the_encoding_of_data_is_this() -> None:
+    encoded = encode_program(program(function(), memory_pages=1, data=(Segment(256, b"hi"),)))
+    assert encoded.hex() == "93019194000000c403000006" + "9192cd0100c4026869"
 
 
 @given(st.integers(0, 10_000))
@@ -109,19 +115,28 @@ def test_bad_code_is_refused(code: bytes, reason: str) -> None:  # VM-3
 @pytest.mark.parametrize(
     "shape",
     [
-        [0, []],
-        [65, [[0, 0, 0, b""]]],
-        [-1, [[0, 0, 0, b""]]],
-        [0, [[0, 2, 0, b""]]],
-        [0, [[257, 0, 0, b""]]],
-        [0, [[0, 0, 257, b""]]],
-        [0, [[0, 0, 0, b"", 0]]],
-        [0, [[0, 0, 0]]],
-        [0, [[0, 0, 0, "text"]]],
+        [0, [], []],
+        [65, [[0, 0, 0, b""]], []],
+        [-1, [[0, 0, 0, b""]], []],
+        [0, [[0, 2, 0, b""]], []],
+        [0, [[257, 0, 0, b""]], []],
+        [0, [[0, 0, 257, b""]], []],
+        [0, [[0, 0, 0, b"", 0]], []],
+        [0, [[0, 0, 0]], []],
+        [0, [[0, 0, 0, "text"]], []],
+        [0, [[0, 0, 0, b""]]],
         [0, [[0, 0, 0, b""]], 0],
-        [0, [[0, 0, 0, b""]] * 257],
-        [0, [[0, 0, 0, bytes(MAX_FUNCTION_BYTES + 1)]]],
-        {"memory_pages": 0, "functions": []},
+        [0, [[0, 0, 0, b""]], [], 0],
+        [0, [[0, 0, 0, b""]] * 257, []],
+        [0, [[0, 0, 0, bytes(MAX_FUNCTION_BYTES + 1)]], []],
+        [64, [[0, 0, 0, b""]], [[0, b"x"]] * 65],
+        [64, [[0, 0, 0, b""]], [[0, b""]]],
+        [64, [[0, 0, 0, b""]], [[-1, b"x"]]],
+        [64, [[0, 0, 0, b""]], [[64 * 65_536, b"x"]]],
+        [64, [[0, 0, 0, b""]], [[0, b"x", 0]]],
+        [64, [[0, 0, 0, b""]], [[0]]],
+        [64, [[0, 0, 0, b""]], [[0, "text"]]],
+        {"memory_pages": 0, "functions": [], "data": []},
         None,
         7,
     ],
@@ -132,8 +147,8 @@ def test_wrong_shapes_are_refused(shape: object) -> None:  # VM-2, VM-4
 
 def test_only_the_canonical_encoding_is_accepted() -> None:  # VM-2
     encoded = encode_program(program(function()))
-    assert encoded == bytes.fromhex("92009194000000c403000006")
-    longer = bytes.fromhex("92cc009194000000c403000006")
+    assert encoded == bytes.fromhex("93009194000000c40300000690")
+    longer = bytes.fromhex("93cc009194000000c40300000690")
     assert msgspec.msgpack.decode(longer, type=Program) == decode_program(encoded)
     assert rejected_code(decode_program(longer)) == "not_canonical"
     assert isinstance(decode_program(encoded + b"\x00"), Rejected)
@@ -141,7 +156,7 @@ def test_only_the_canonical_encoding_is_accepted() -> None:  # VM-2
 
 def test_a_program_has_a_greatest_size() -> None:  # VM-2
     full = Function(0, 0, 0, bytes(MAX_FUNCTION_BYTES))
-    assert rejected_code(decode_program(encode_program(Program(0, (full, full))))) == "too_large"
+    assert rejected_code(decode_program(encode_program(program(full, full)))) == "too_large"
     assert MAX_PROGRAM_BYTES == 65_536
 
 

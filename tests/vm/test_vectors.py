@@ -18,7 +18,7 @@ from synnergy.vm.verifier import verify
 
 from .samples import SAMPLES
 from .stepper import BINARY, UNARY, Stop, wrap
-from .support import ENVIRONMENT, NoHost
+from .support import ENVIRONMENT, FakeHost
 
 VECTORS = Path(__file__).parent / "vectors"
 INTEGERS: dict[str, list[list[str]]] = json.loads((VECTORS / "integers.json").read_text())
@@ -34,7 +34,7 @@ def test_every_integer_opcode_has_vectors() -> None:
 def test_integer(name: str) -> None:  # VM-13
     opcode = catalogue.by_name(name)
     assert isinstance(opcode, catalogue.CoreOpcode) and opcode.apply is not None
-    machine = Machine(b"", Meter(0), NoHost(), ENVIRONMENT, UnitPrices(0, 0, 0))
+    machine = Machine(b"", Meter(0), FakeHost(), ENVIRONMENT, UnitPrices(0, 0, 0, 0, 0, 0))
     for *operands, expected in INTEGERS[name]:
         slots = [7, *(int(value, 16) for value in operands)]
         try:
@@ -64,12 +64,13 @@ def test_program(row: dict[str, Any]) -> None:
     verified = verify(program, PROGRAMS["prices"])
     assert isinstance(verified, VerifiedProgram)
     meter = Meter(PROGRAMS["gas_limit"])
+    host = FakeHost({})
     outcome = execute(
         verified,
         bytes.fromhex(row["input"]),
         meter,
-        NoHost(),
-        Environment(PROGRAMS["height"], PROGRAMS["time"]),
+        host,
+        Environment(**PROGRAMS["environment"]),
     )
     assert outcome.status == row["status"]
     assert outcome.output.hex() == row["output"]
@@ -78,6 +79,8 @@ def test_program(row: dict[str, Any]) -> None:
     assert where == row["where"]
     reason = outcome.rejection and [outcome.rejection.rule, outcome.rejection.code]
     assert reason == row["reason"]
+    assert {key.hex(): value.hex() for key, value in host.storage.items()} == row["storage"]
+    assert [[name, data.hex()] for name, data in host.events] == row["events"]
 
 
 def test_the_samples_are_what_was_recorded() -> None:

@@ -6,6 +6,8 @@ helper that traps from 2^32 on; conditions and comparisons convert between i32 a
 
 from __future__ import annotations
 
+from msgspec.structs import astuple
+
 from synnergy.vm.program import Function, Program, decode_instructions
 
 I32, I64 = b"\x7f", b"\x7e"
@@ -62,6 +64,13 @@ IMPORTS = {
     "BLOCK_HEIGHT": (0, 1),
     "BLOCK_TIME": (0, 1),
     "SHA256": (3, 0),
+    "STORAGE_READ": (4, 1),
+    "STORAGE_WRITE": (4, 0),
+    "EVENT": (4, 0),
+    "SELF": (1, 0),
+    "CALLER": (1, 0),
+    "ORIGIN": (1, 0),
+    "BALANCE": (2, 1),
 }
 HELPERS = ("narrow", "MEMORY_GROW", "MEMORY_COPY", "MEMORY_FILL")
 NARROW, GROW, COPY, FILL = range(len(IMPORTS), len(IMPORTS) + len(HELPERS))
@@ -120,6 +129,11 @@ def ranges(operation: bytes, *, narrowed: tuple[bool, bool, bool]) -> bytes:
     return arguments + operation + b"\x0b"
 
 
+def segment(address: int, content: bytes) -> bytes:
+    """An active segment of memory 0, at a constant address."""
+    return b"\x00\x41" + signed(address) + b"\x0b" + unsigned(len(content)) + content
+
+
 def translate(program: Program) -> bytes:
     """The module: exports "main" (function 0) and "memory"."""
     types = [signature(*shape) for shape in IMPORTS.values()]
@@ -154,6 +168,7 @@ def translate(program: Program) -> bytes:
                 vector([b"\x04main\x00" + unsigned(FIRST), b"\x06memory\x02\x00"]),
             ),
             section(10, vector(bodies)),
+            section(11, vector([segment(*astuple(entry)) for entry in program.data])),
         )
     )
 

@@ -13,7 +13,14 @@ from typing import Any, cast
 TENSOR_UNIT = 1_000
 
 INTRINSIC = ("transaction", "byte", "signature", "attachment", "program_byte", "output_byte")
-UNITS = ("copy_block", "hash_block", "memory_page")
+UNITS = (
+    "copy_block",
+    "hash_block",
+    "memory_page",
+    "storage_read_block",
+    "storage_write_block",
+    "event_block",
+)
 TENSOR = (
     "macs",
     "elements",

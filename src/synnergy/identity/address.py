@@ -9,6 +9,8 @@ import bech32
 
 PREFIX = "syn"
 ADDRESS_BYTES = 20
+#: Of the text, every address alike.
+ADDRESS_CHARACTERS = 42
 
 
 def encode_address(raw: bytes) -> str:

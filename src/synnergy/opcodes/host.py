@@ -16,12 +16,18 @@ from synnergy.opcodes.entities import Resource, wallet_entity
 from synnergy.policy.engine import Request, Verdict, decide
 from synnergy.policy.scanner import ERROR_REASON
 from synnergy.rejected import Rejected
+from synnergy.state import records
 from synnergy.vm.domain import DomainOpcode
 from synnergy.wire.codec import decode, encode
 from synnergy.wire.transaction import MAX_DATA_BYTES
 
-#: Verbs of one transaction: its result lists the events of each, and is kept for ever (TX-12).
+#: Verbs, and events of programs, in one transaction: its result lists all events, and is kept for
+#: ever (TX-12).
 MAX_OPERATIONS = 1_024
+
+NO_CONTRACT = Rejected(
+    "VM-23", "no_contract", "storage belongs to a contract, and this program runs in none"
+)
 
 _PLAIN_ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
@@ -39,13 +45,9 @@ class DomainHost:
         """Carry out one verb; the encoded result, a refusal, or what gas was missing."""
         context = self.context
         context.verdict = None
-        context.operations += 1
-        if context.operations > MAX_OPERATIONS:
-            return Rejected(
-                "TX-12",
-                "too_many_verbs",
-                f"a transaction carries out at most {MAX_OPERATIONS} verbs; send the rest apart",
-            )
+        refused = self._count()
+        if refused is not None:
+            return refused
         decoded = decode(arguments, opcode.args, MAX_DATA_BYTES)
         if isinstance(decoded, Rejected):
             return decoded
@@ -67,6 +69,35 @@ class DomainHost:
                 return OutOfGas(dynamic)
         result = opcode.apply(context, decoded)
         return result if isinstance(result, Rejected) else encode(result)
+
+    def storage_read(self, key: bytes) -> bytes | Rejected | None:
+        return NO_CONTRACT
+
+    def storage_write(self, key: bytes, value: bytes) -> Rejected | None:
+        return NO_CONTRACT
+
+    def emit(self, name: str, data: bytes) -> Rejected | None:
+        """The prefix sets a program's events apart from the platform's own (VM-24)."""
+        refused = self._count()
+        if refused is None:
+            self.context.emit(f"program.{name}", emitter=self.context.actor, data=data)
+        return refused
+
+    def balance(self, address: str) -> int:
+        account = records.accounts.load(self.context.journal, address)
+        return account.balance if account else 0
+
+    def _count(self) -> Rejected | None:
+        """Count a verb or an event, or say that there were too many (TX-12)."""
+        self.context.operations += 1
+        if self.context.operations <= MAX_OPERATIONS:
+            return None
+        return Rejected(
+            "TX-12",
+            "too_many_verbs",
+            f"a transaction carries out at most {MAX_OPERATIONS} verbs, events included; send the"
+            " rest apart",
+        )
 
 
 def authorise(context: Context, opcode: DomainOpcode, arguments: object) -> Rejected | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from synnergy.vm.machine import Operation, UnitPrices
+from synnergy.vm.program import Segment
 
 # How a block is left.
 JUMP = 0
@@ -57,6 +58,7 @@ class VerifiedProgram:
 
     memory_pages: int
     functions: tuple[VerifiedFunction, ...]
+    data: tuple[Segment, ...]
     units: UnitPrices
 
 

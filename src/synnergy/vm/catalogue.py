@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from synnergy.vm.core import call, control, environment, integer, local, memory
+from synnergy.vm.core import call, contract, control, environment, integer, local, memory
 from synnergy.vm.domain import (
     CATEGORIES,
     Apply,
@@ -111,6 +111,6 @@ def _add(opcode: Opcode) -> None:
     _by_name[opcode.name] = opcode
 
 
-for _family in (control, integer, local, memory, environment, call):
+for _family in (control, integer, local, memory, environment, call, contract):
     for _opcode in _family.OPCODES:
         _add(_opcode)

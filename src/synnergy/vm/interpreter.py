@@ -51,6 +51,10 @@ def execute(
     before = meter.remaining
     try:
         machine.grow(program.memory_pages)
+        for segment in program.data:  # VM-26
+            machine.charge_copy(len(segment.content))
+            end = segment.address + len(segment.content)
+            machine.memory[segment.address : end] = segment.content
         _run(program.functions, machine)
     except Halt as halt:
         if halt.status in ("trap", "out_of_gas"):

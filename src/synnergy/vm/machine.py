@@ -25,10 +25,17 @@ Operation = Callable[[list[int], int, int, "Machine"], None]
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The block that a program runs in: its height, and its time in ms since 1970 UTC (VM-17)."""
+    """The block that a program runs in, its time in ms since 1970 UTC, and whose it is (VM-17).
+
+    `origin` signed the transaction, `caller` called the program, `address` is the program's own:
+    what it holds and where it stores. All three are the sender's for a transaction's own program.
+    """
 
     height: int
     time: int
+    origin: str
+    caller: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +45,37 @@ class UnitPrices:
     copy_block: int
     hash_block: int
     memory_page: int
+    storage_read_block: int
+    storage_write_block: int
+    event_block: int
 
 
 class Host(Protocol):
-    """Where domain opcodes are carried out."""
+    """The ledger as a program reaches it. Only `call` charges; the machine charges for the rest.
+
+    What `storage_read`, `storage_write` and `emit` reject is a trap.
+    """
 
     def call(
         self, opcode: DomainOpcode, arguments: bytes, meter: Meter
     ) -> bytes | Rejected | OutOfGas:
         """The encoded result; Rejected stops the program as refused. Charges `meter` itself."""
+        ...
+
+    def storage_read(self, key: bytes) -> bytes | Rejected | None:
+        """The value under `key`, None where there is none (VM-23)."""
+        ...
+
+    def storage_write(self, key: bytes, value: bytes) -> Rejected | None:
+        """Keep `value` under `key`; an empty one removes the key (VM-23)."""
+        ...
+
+    def emit(self, name: str, data: bytes) -> Rejected | None:
+        """Record an event of the program's (VM-24)."""
+        ...
+
+    def balance(self, address: str) -> int:
+        """What an address holds, in smallest units; 0 for one that was never heard of (VM-25)."""
         ...
 
 
@@ -109,7 +138,11 @@ class Machine:
             out_of_gas(amount, self.meter)
 
     def charge_copy(self, length: int) -> None:
-        self.charge(self.units.copy_block * ((length + 63) // 64))
+        self.charge_blocks(self.units.copy_block, length)
+
+    def charge_blocks(self, price: int, length: int) -> None:
+        """Charge `price` for each started 64 of `length` bytes (VM-12)."""
+        self.charge(price * ((length + 63) // 64))
 
     def require(self, address: int, length: int) -> None:
         """Trap unless memory[address : address + length] exists (VM-14)."""

@@ -10,12 +10,13 @@ from msgspec import Meta
 from synnergy.rejected import Rejected
 from synnergy.vm import catalogue
 from synnergy.vm.catalogue import CoreOpcode, Immediate, Opcode
-from synnergy.vm.machine import MAX_PAGES
+from synnergy.vm.machine import MAX_PAGES, PAGE_BYTES
 from synnergy.wire.codec import Struct, decode, encode
 
 MAX_PROGRAM_BYTES = 65_536
 MAX_FUNCTION_BYTES = 32_768
 MAX_FUNCTIONS = 256
+MAX_SEGMENTS = 64
 #: Parameters included.
 MAX_LOCALS = 256
 
@@ -31,11 +32,19 @@ class Function(Struct, frozen=True, array_like=True):
     code: Annotated[bytes, Meta(max_length=MAX_FUNCTION_BYTES)]
 
 
+class Segment(Struct, frozen=True, array_like=True):
+    """Bytes that stand in memory from `address` on before execution begins (VM-26)."""
+
+    address: Annotated[int, Meta(ge=0, lt=MAX_PAGES * PAGE_BYTES)]
+    content: Annotated[bytes, Meta(min_length=1)]
+
+
 class Program(Struct, frozen=True, array_like=True):
     """`memory_pages` of 64 KiB to begin with; function 0 is where execution begins."""
 
     memory_pages: Annotated[int, Meta(ge=0, le=MAX_PAGES)]
     functions: Annotated[tuple[Function, ...], Meta(min_length=1, max_length=MAX_FUNCTIONS)]
+    data: Annotated[tuple[Segment, ...], Meta(max_length=MAX_SEGMENTS)]
 
 
 class Instruction(msgspec.Struct, frozen=True, gc=False):
@@ -117,6 +126,8 @@ def function(
     return Function(parameters, results, locals, code)
 
 
-def program(*functions: Function, memory_pages: int = 0) -> Program:
+def program(
+    *functions: Function, memory_pages: int = 0, data: tuple[Segment, ...] = ()
+) -> Program:
     """A program that begins in the first of `functions`."""
-    return Program(memory_pages, functions)
+    return Program(memory_pages, functions, data)

@@ -33,8 +33,8 @@ def template(opcode_name: str) -> bytes:
 
 def template_opcode(code: bytes) -> str | None:
     """The name of the domain opcode whose template `code` is, byte for byte; else None."""
-    # All templates have the same length, and end in the verb, CORE_OUTPUT_SET and CORE_END.
-    end = len(code) - 2 * OPCODE_BYTES
+    # All templates end alike: the verb, CORE_OUTPUT_SET, CORE_END, and a byte for no data.
+    end = len(code) - 2 * OPCODE_BYTES - 1
     opcode = catalogue.by_code(
         int.from_bytes(code[max(end - OPCODE_BYTES, 0) : max(end, 0)], "big")
     )

@@ -1,4 +1,4 @@
-"""From a decoded program to one that can't go wrong: VM-4 … VM-11.
+"""From a decoded program to one that can't go wrong: VM-4 … VM-11, VM-26.
 
 One pass over each function in the manner of WebAssembly's validation. All values are 64-bit
 integers, so the type of the operand stack is its height; after an instruction that never falls
@@ -9,7 +9,7 @@ the code into basic blocks with their static gas. Its cost is linear in the size
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from synnergy.rejected import Rejected
 from synnergy.vm.blocks import (
@@ -24,7 +24,7 @@ from synnergy.vm.blocks import (
 )
 from synnergy.vm.catalogue import DomainOpcode, Immediate, Opcode
 from synnergy.vm.core import call, control, environment
-from synnergy.vm.machine import Operation, UnitPrices
+from synnergy.vm.machine import PAGE_BYTES, Operation, UnitPrices
 from synnergy.vm.program import (
     MAX_LOCALS,
     Function,
@@ -38,10 +38,10 @@ MAX_OPERANDS = 1_024
 
 
 def verify(program: Program, prices: Mapping[str, int]) -> VerifiedProgram | Rejected:
-    """Check a program against VM-4 … VM-9 and cut it into priced basic blocks.
+    """Check a program against VM-4 … VM-9 and VM-26, and cut it into priced basic blocks.
 
-    `prices` gives the gas of each opcode by name, and of "units.copy_block", "units.hash_block"
-    and "units.memory_page"; an opcode without a price isn't part of the protocol version (VM-9).
+    `prices` gives the gas of each opcode by name, and of each unit as "units.copy_block"; an
+    opcode without a price isn't part of the protocol version (VM-9).
     """
     entry = program.functions[0]
     if entry.parameters or entry.results:
@@ -53,12 +53,17 @@ def verify(program: Program, prices: Mapping[str, int]) -> VerifiedProgram | Rej
             where = f"function {index}, {verified.message}"
             return Rejected(verified.rule, verified.code, where)
         functions.append(verified)
-    units = UnitPrices(
-        copy_block=prices["units.copy_block"],
-        hash_block=prices["units.hash_block"],
-        memory_page=prices["units.memory_page"],
-    )
-    return VerifiedProgram(program.memory_pages, tuple(functions), units)
+    size = program.memory_pages * PAGE_BYTES
+    for index, segment in enumerate(program.data):
+        if segment.address + len(segment.content) > size:
+            return Rejected(
+                "VM-26",
+                "segment_out_of_bounds",
+                f"data segment {index}: {len(segment.content)} bytes at address"
+                f" {segment.address}, the initial memory has {size}",
+            )
+    units = UnitPrices(**{unit.name: prices[f"units.{unit.name}"] for unit in fields(UnitPrices)})
+    return VerifiedProgram(program.memory_pages, tuple(functions), program.data, units)
 
 
 def _verify_function(

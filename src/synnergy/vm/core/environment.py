@@ -56,7 +56,7 @@ def sha256(slots: list[int], at: int, immediate: int, machine: Machine) -> None:
     address, length, destination = slots[at : at + 3]
     machine.require(destination, 32)
     machine.require(address, length)
-    machine.charge(machine.units.hash_block * ((length + 63) // 64))
+    machine.charge_blocks(machine.units.hash_block, length)
     digest = hashlib.sha256(machine.memory[address : address + length]).digest()
     machine.memory[destination : destination + 32] = digest
 
