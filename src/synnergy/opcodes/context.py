@@ -27,11 +27,16 @@ class Event(Struct, frozen=True):
 
 
 class Payload(Struct, frozen=True):
-    """An attachment or output as kept beside the tree; `parties` may read it, () means anyone."""
+    """An attachment or output as kept beside the tree; `parties` may read it, () means anyone.
+
+    The first party is the one that carried it first. `time` is that of the block that carried it
+    last, in ms; 0 for artefact chunks, which are kept.
+    """
 
     salt: bytes
     content: bytes
     parties: tuple[str, ...]
+    time: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,14 @@ class BlockInfo:
     chain_id: str
     height: int
     time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """That `by` asked for the payload of `commitment` to be erased, in a verb that took effect."""
+
+    commitment: bytes
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,7 @@ class Context:
     verdict: Verdict | None = None
     events: list[Event] = field(default_factory=list[Event])
     settlements: list[Settlement] = field(default_factory=list[Settlement])
+    erasures: list[Erasure] = field(default_factory=list[Erasure])
     attempt: Receipt | None = None
     failed_model: bytes | None = None
     prepared: object = None
