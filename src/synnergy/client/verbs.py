@@ -8,7 +8,16 @@ from __future__ import annotations
 from typing import Literal
 
 from synnergy.client.transactions import Call
-from synnergy.opcodes import artefacts, governance, inference, ledger, licences, models, regulation
+from synnergy.opcodes import (
+    artefacts,
+    erasure,
+    governance,
+    inference,
+    ledger,
+    licences,
+    models,
+    regulation,
+)
 from synnergy.wire.transaction import Attachment
 
 
@@ -18,6 +27,18 @@ def ledger_transfer(
     """Move an amount from the sender's balance to another wallet's."""
     arguments = ledger.Transfer(to=to, amount=amount)
     return Call("LEDGER_TRANSFER", arguments, ledger.Transferred, attachments, spends)
+
+
+def ledger_erase(
+    *,
+    payloads: tuple[bytes, ...],
+    reason: str,
+    attachments: tuple[Attachment, ...] = (),
+    spends: int = 0,
+) -> Call[erasure.ErasureRecorded]:
+    """Ask every node to forget payloads: a party its own, a regulator any."""
+    arguments = erasure.Erase(payloads=payloads, reason=reason)
+    return Call("LEDGER_ERASE", arguments, erasure.ErasureRecorded, attachments, spends)
 
 
 def model_commit(
@@ -214,3 +235,11 @@ def regulation_set_policy(
     """Replace the policy set, once m regulators gave the same text (m of n, never Cedar)."""
     arguments = governance.SetPolicy(text=text)
     return Call("REGULATION_SET_POLICY", arguments, governance.Agreement, attachments, spends)
+
+
+def regulation_set_retention(
+    *, period: int, attachments: tuple[Attachment, ...] = (), spends: int = 0
+) -> Call[governance.Agreement]:
+    """Set how long nodes keep payloads, once m regulators gave the same period (m of n)."""
+    arguments = erasure.SetRetention(period=period)
+    return Call("REGULATION_SET_RETENTION", arguments, governance.Agreement, attachments, spends)

@@ -2,6 +2,7 @@
 
 from synnergy.opcodes import (
     artefacts,
+    erasure,
     governance,
     inference,
     ledger,
@@ -10,4 +11,13 @@ from synnergy.opcodes import (
     regulation,
 )
 
-__all__ = ["artefacts", "governance", "inference", "ledger", "licences", "models", "regulation"]
+__all__ = [
+    "artefacts",
+    "erasure",
+    "governance",
+    "inference",
+    "ledger",
+    "licences",
+    "models",
+    "regulation",
+]
