@@ -19,18 +19,15 @@ import msgspec
 from synnergy.gas.meter import Meter
 from synnergy.gas.schedule import Schedule
 from synnergy.identity.authenticate import Transaction
-from synnergy.opcodes.context import BlockInfo, Context, Erasure, Event, Payload, credit, debit
-from synnergy.opcodes.host import DomainHost
-from synnergy.opcodes.inference import receipt_policy
-from synnergy.opcodes.licences import settle
+from synnergy.opcodes.context import BlockInfo, Context, Event, Payload, credit, debit
+from synnergy.opcodes.frames import begin, keep, note_failure, record_failures, run, undo
 from synnergy.policy.engine import CompiledSet
-from synnergy.receipts.receipt import Receipt, ReceiptOutcome
+from synnergy.receipts.receipt import Receipt
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.state.journal import Journal
 from synnergy.vm.cache import ProgramCache
-from synnergy.vm.interpreter import Outcome, execute
-from synnergy.vm.machine import Environment
+from synnergy.vm.interpreter import Outcome
 from synnergy.vm.templates import template_opcode
 from synnergy.wire.codec import Struct
 from synnergy.wire.types import Amount, Digest, Gas, ShortText
@@ -64,12 +61,11 @@ class TransactionResult(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """A result together with what is kept, and forgotten, beside the tree."""
+    """A result together with what is kept beside the tree."""
 
     result: TransactionResult
     receipts: tuple[Receipt, ...]
     outputs: tuple[tuple[bytes, Payload], ...]
-    erasures: tuple[Erasure, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +101,15 @@ def run_authenticated(
     if isinstance(admitted, Rejected):
         return inadmissible(transaction.id, admitted)
     reserve(transaction, journal, admitted)
-    mark = journal.checkpoint()
     context = open_context(transaction, journal, around)
-    outcome = execute_program(context, around.programs)
+    point = begin(context)
+    outcome = execute_program(context)
     if outcome.status == "ok":
-        journal.commit(mark)
+        keep(context, point)
     else:
-        journal.rollback(mark)
-        restore_what_outlives_a_rollback(context, outcome)
+        undo(context, point)
+        note_failure(context, outcome)
+    record_failures(context)
     fee = pay(transaction, journal, admitted, context.meter.used)
     return conclude(context, outcome, fee)
 
@@ -123,7 +120,7 @@ def quote(transaction: Transaction, journal: Journal, around: Surroundings) -> T
     Asks no policy, pays nothing, runs no model; `journal` is to be thrown away (GAS-6).
     """
     context = open_context(transaction, journal, around, quoting=True)
-    outcome = execute_program(context, around.programs)
+    outcome = execute_program(context)
     fee = context.meter.used * transaction.body.gas_price
     return conclude(context, outcome, fee).result
 
@@ -139,6 +136,7 @@ def open_context(
         schedule=around.schedule,
         policy=around.policy(),
         artefact_chunk=around.artefact_chunk,
+        programs=around.programs,
         quoting=quoting,
     )
 
@@ -234,62 +232,15 @@ def reserve(transaction: Transaction, journal: Journal, payer: str) -> None:
     )
 
 
-def execute_program(context: Context, programs: ProgramCache) -> Outcome:
+def execute_program(context: Context) -> Outcome:
     """Charge the intrinsic gas, verify the program, interpret it."""
     body = context.transaction.body
     assert context.meter.charge(intrinsic_gas(context.transaction, context.schedule))
-    verified = programs.verified(body.code)
+    verified = context.programs.verified(body.code)
     if isinstance(verified, Rejected):
         return Outcome("refused", b"", 0, verified)
-    outcome = execute(
-        verified,
-        body.data,
-        context.meter,
-        DomainHost(context, template_opcode(body.code)),
-        Environment(
-            context.block.height,
-            context.block.time,
-            origin=context.sender,
-            caller=context.sender,
-            address=context.sender,
-        ),
-    )
-    if len(outcome.output) <= MAX_RETURNED:
-        return outcome
-    why = f"the program returned {len(outcome.output)} bytes, at most {MAX_RETURNED} are kept"
-    rejection = Rejected("TX-11", "output_too_large", why)
-    return Outcome("refused", b"", outcome.gas_used, rejection, outcome.where)
-
-
-def restore_what_outlives_a_rollback(context: Context, outcome: Outcome) -> None:
-    """Settled calls stay settled (MKT-6); denials and failures are counted (REG-8)."""
-    context.events.clear()
-    for settlement in context.settlements:
-        settle(context.journal, settlement)
-        context.events.append(settlement.event)
-    if context.failed_model is not None:
-        stats = records.stats.load(context.journal, context.failed_model)
-        assert stats is not None
-        records.stats.save(
-            context.journal,
-            context.failed_model,
-            msgspec.structs.replace(stats, failures=stats.failures + 1),
-        )
-    if outcome.status == "refused" and outcome.rejection is not None:
-        known = records.denials.load(context.journal, context.sender)
-        records.denials.save(
-            context.journal,
-            context.sender,
-            records.Denials(
-                (known.count if known else 0) + 1, outcome.rejection.rule, context.block.height
-            ),
-        )
-        context.emit(
-            "action.refused",
-            wallet=context.sender,
-            rule=outcome.rejection.rule,
-            code=outcome.rejection.code,
-        )
+    template = template_opcode(body.code)
+    return run(context, verified, body.data, context.meter, template, MAX_RETURNED)
 
 
 def pay(transaction: Transaction, journal: Journal, payer: str, gas_used: int) -> int:
@@ -308,15 +259,8 @@ def conclude(context: Context, outcome: Outcome, fee: int) -> Executed:
     rejected = outcome.rejection or Rejected("", "", "")
     message = rejected.message[:MAX_MESSAGE]
     gas_used = context.meter.used
-    receipts = [settlement.receipt for settlement in context.settlements]
-    if outcome.status != "ok" and context.attempt is not None:
-        receipts.append(
-            msgspec.structs.replace(
-                context.attempt,
-                policy=receipt_policy(context),
-                outcome=ReceiptOutcome("refused", rejected.rule, rejected.code),
-            )
-        )
+    receipts = [*(settlement.receipt for settlement in context.settlements), *context.attempts]
+    receipts.sort(key=lambda receipt: receipt.index)
     receipts = [msgspec.structs.replace(receipt, fee=fee, gas=gas_used) for receipt in receipts]
     result = TransactionResult(
         transaction=context.transaction.id,
@@ -332,8 +276,7 @@ def conclude(context: Context, outcome: Outcome, fee: int) -> Executed:
         receipts=tuple(receipt.id for receipt in receipts),
     )
     outputs = tuple(settlement.output for settlement in context.settlements)
-    erasures = tuple(context.erasures) if outcome.status == "ok" else ()
-    return Executed(result, tuple(receipts), outputs, erasures)
+    return Executed(result, tuple(receipts), outputs)
 
 
 def inadmissible(transaction: bytes, why: Rejected) -> Executed:
@@ -342,4 +285,4 @@ def inadmissible(transaction: bytes, why: Rejected) -> Executed:
     result = TransactionResult(
         transaction, "inadmissible", why.rule, why.code, message, "", 0, 0, b"", (), ()
     )
-    return Executed(result, (), (), ())
+    return Executed(result, (), ())

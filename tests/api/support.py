@@ -12,9 +12,10 @@ from fastapi.testclient import TestClient
 from onnx import TensorProto, helper
 
 from synnergy.engines.solo import SoloEngine
-from synnergy.opcodes import governance, inference, ledger, licences
+from synnergy.opcodes import contracts, governance, inference, ledger, licences
 from synnergy.rejected import Rejected
 from synnergy.state import records
+from synnergy.vm.program import encode_program, function, program
 from synnergy.wire.codec import Struct, decode
 from synnergy.wire.transaction import Attachment
 from tests.ledger.harness import (
@@ -69,6 +70,7 @@ class World:
     client: TestClient
     content: bytes
     model: bytes
+    contract: str
     offer: bytes
     licence: bytes
     receipt: bytes
@@ -131,11 +133,14 @@ def fill(opened: Ledger) -> dict[str, object]:
     assert policy is not None
     proposed = governance.SetPolicy(policy.text + "\n// agreed on\n")
     opened.ok(REGULATOR, "REGULATION_SET_POLICY", proposed)
+    code = encode_program(program(function()))
+    deployed = opened.ok(OPERATOR, "CONTRACT_DEPLOY", contracts.Deploy(code))
     sent = opened.send(OPERATOR, "LEDGER_TRANSFER", ledger.Transfer(CONSUMER.address, 5))
     assert sent.status == "ok"
     return {
         "content": content,
         "model": model,
+        "contract": decoded(deployed, contracts.Deployed).contract,
         "offer": offer.id,
         "licence": licence,
         "receipt": invoked.receipt,

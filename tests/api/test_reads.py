@@ -182,6 +182,17 @@ def test_document(world: World) -> None:
     assert world.get(f"/v1/documents/{digest}").json() == {"text": LICENCE_TEXT}
 
 
+def test_contracts(world: World) -> None:
+    found = world.get(f"/v1/contracts/{world.contract}").json()
+    assert (found["address"], found["balance"], found["frozen"]) == (world.contract, 0, False)
+    assert found["creator"] == found["deployer"] == OPERATOR.address
+    program = world.get(f"/v1/contracts/{world.contract}/program")
+    assert sha256(program.content) == found["program"] and len(program.content) == found["size"]
+    for path in (f"/v1/contracts/{CONSUMER.address}", f"/v1/contracts/{CONSUMER.address}/program"):
+        assert world.get(path).status_code == 404
+    assert world.get("/v1/contracts/syn1x").status_code == 400
+
+
 def test_licences(world: World) -> None:
     one = world.get(f"/v1/licences/{world.licence.hex()}").json()
     assert one["licensee"] == CONSUMER.address
@@ -299,6 +310,7 @@ def paths(world: World) -> list[str]:
         f"/v1/documents/{hashlib.sha256(LICENCE_TEXT.encode()).hexdigest()}",
         "/v1/licences",
         f"/v1/licences/{licence}",
+        f"/v1/contracts/{world.contract}",
         "/v1/policy",
         f"/v1/policy/check?who={CONSUMER.address}&action=invoke&resource={model}",
         "/v1/proposals",

@@ -48,7 +48,11 @@ def test_storage_belongs_to_contracts(ledger: Ledger) -> None:  # VM-23
         body = function(*operands, instruction(f"CORE_STORAGE_{name}"), *after)
         code = encode_program(program(body, memory_pages=1))
         result = ledger.send(CONSUMER, "", b"", code=code, gas_limit=60_000)
-        assert (result.status, result.rule, result.code) == ("refused", "VM-23", "no_contract")
+        assert (result.status, result.rule, result.code) == (
+            "refused",
+            "CONTRACT-4",
+            "no_contract",
+        )
         assert result.gas_used == 60_000
 
 

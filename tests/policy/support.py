@@ -10,6 +10,7 @@ LEDGER = LedgerEntity()
 BLOCK = {"height": 7, "time": 1_700_000_000_000, "regulators": 2}
 EXTRA: dict[str, dict[str, ContextValue]] = {
     "transfer": {"amount": 25},
+    "call": {"amount": 25},
     "buy": {"calls": 10, "total": 250},
     "register": {"jurisdiction": "DE", "roles": ("consumer",)},
 }

@@ -28,6 +28,7 @@ GOLDEN = Path(__file__).parent / "vectors" / "default_verdicts.json"
 
 FROZEN = wallet("frozen", frozen=True, roles=("consumer", "publisher"))
 SANCTIONED = wallet("sanctioned", jurisdiction="KP", roles=("consumer", "publisher"))
+OPERATOR = wallet("operator", roles=("operator",), operator=True)
 AMERICAN = wallet("american", jurisdiction="US", roles=("consumer",))
 OTHER_PUBLISHER = wallet("rival", roles=("publisher",))
 PUBLISHING_REGULATOR = wallet("both", regulator=True, roles=("publisher",))
@@ -67,6 +68,24 @@ CASES: dict[str, tuple[Request, bool, tuple[str, ...]]] = {
         False,
         ("sanctioned-recipient", "sanctioned-wallet"),
     ),
+    # POL-26
+    "operator deploys": (request(OPERATOR, "deploy", LEDGER), True, ("operators-run-contracts",)),
+    "consumer does not deploy": (request(CONSUMER, "deploy", LEDGER), False, ()),
+    "operator calls": (
+        request(OPERATOR, "call", wallet("contract")),
+        True,
+        ("operators-run-contracts",),
+    ),
+    "nobody calls a frozen contract": (
+        request(OPERATOR, "call", wallet("contract", frozen=True)),
+        False,
+        ("frozen-contract",),
+    ),
+    "nobody pays a sanctioned contract": (
+        request(OPERATOR, "call", SANCTIONED),
+        False,
+        ("sanctioned-recipient",),
+    ),
     # POL-21
     "registered pays registered": (
         request(wallet(), "transfer", CONSUMER),
@@ -87,11 +106,6 @@ CASES: dict[str, tuple[Request, bool, tuple[str, ...]]] = {
         request(wallet(), "transfer", wallet()),
         True,
         ("registered-wallets-pay",),
-    ),
-    "anybody registered asks for erasure": (
-        request(wallet(), "erase", LEDGER),
-        True,
-        ("registered-wallets-ask-for-erasure",),
     ),
     "publisher uploads": (request(PUBLISHER, "upload", LEDGER), True, ("publishers-publish",)),
     "publisher publishes": (request(PUBLISHER, "publish", LEDGER), True, ("publishers-publish",)),

@@ -9,21 +9,19 @@ in one synced write (CHAIN-5). The same transactions give the same app hashes on
 from __future__ import annotations
 
 import hashlib
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 from synnergy.chain.archive import (
-    Archived,
     Location,
     PayloadKey,
-    WriteSet,
-    entry_key,
     height_key,
+    join_parties,
     load_block,
     payload_database,
     payloads_of,
@@ -38,7 +36,6 @@ from synnergy.chain.block import (
     transactions_root,
 )
 from synnergy.chain.genesis import Genesis, apply_genesis, chain_id_of, encode_genesis_file
-from synnergy.chain.payloads import PayloadChanges, oldest_payload
 from synnergy.chain.snapshot import Manifest, restore_snapshot, write_snapshot
 from synnergy.gas.schedule import BrokenSchedule, Schedule, ensure_gas_costs, load_schedule
 from synnergy.identity.authenticate import Transaction, authenticate
@@ -68,14 +65,13 @@ from synnergy.wire.codec import decode_trusted, encode
 
 #: Protocol versions this node can execute.
 PROTOCOL_VERSIONS = (1,)
+#: Calls of this program's own that contracts calling each other take, and as many for whoever
+#: called: what a transaction does never depends on how deep the stack was (CONTRACT-6).
+STACK_FRAMES = 4_000
 MAX_BLOCK_BYTES = 8 * 1024 * 1024
 #: Bytes of transactions whose signatures, verified when they came in, are not verified again in
 #: their block; more than may wait for one need not be remembered.
 REMEMBERED_BYTES = 64 * 1024 * 1024
-
-
-#: Every transaction of a block is executed.
-NOTHING_ARCHIVED: Mapping[int, Archived] = MappingProxyType({})
 
 
 class BadNode(Exception):
@@ -106,9 +102,8 @@ class _Working:
     proposal: Proposal
     journal: Journal
     receipts: tuple[Receipt, ...]
-    payloads: PayloadChanges
+    payloads: dict[PayloadKey, Payload]
     stored: tuple[StoredTransaction, ...]
-    writes: dict[int, WriteSet]
     accumulator_before: accumulator.Accumulator
 
 
@@ -117,6 +112,7 @@ class Application:
 
     def __init__(self, store: Store, genesis: Genesis) -> None:
         """Open (or begin) the chain of `genesis`. Raises BadNode where that isn't possible."""
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), STACK_FRAMES))
         self.store = store
         self.genesis = genesis
         self.chain_id = chain_id_of(genesis)
@@ -160,14 +156,8 @@ class Application:
         return record
 
     def next_deadline(self) -> int | None:
-        """When something falls due (ms); the solo engine makes a block then (MKT-8, ERASE-6)."""
-        journal = self.journal()
-        due = next_deadline(journal)
-        retention = records.retention_of(journal)
-        oldest = oldest_payload(self.store.scan("ages", b"", None, 1)) if retention else None
-        if oldest is None:
-            return due
-        return oldest + retention if due is None else min(due, oldest + retention)
+        """When something falls due (ms); the solo engine makes a block then (MKT-8)."""
+        return next_deadline(self.journal())
 
     # ---- check, prepare, process -----------------------------------------------------------
 
@@ -253,50 +243,27 @@ class Application:
 
     # ---- finalise, commit ------------------------------------------------------------------
 
-    def finalise(
-        self, proposal: Proposal, archived: Mapping[int, Archived] = NOTHING_ARCHIVED
-    ) -> Finalised:
-        """Execute a block. Deterministic; nothing is durable until `commit`.
-
-        `archived`, by index, is taken for what those transactions do instead of executing them:
-        for replays that lack their payloads (CHAIN-13).
-        """
+    def finalise(self, proposal: Proposal) -> Finalised:
+        """Execute a block. Deterministic; nothing is durable until `commit`."""
         self._tree.discard()
         journal = self.journal()
         before = records.receipts_root.load(journal, records.SINGLE)
         assert before is not None
-        payloads = PayloadChanges(self.store.get, proposal.height, proposal.time)
+        payloads: dict[PayloadKey, Payload] = {}
         events = run_due(journal, proposal.time)
         executed: list[Executed] = []
         stored: list[StoredTransaction] = []
-        writes: dict[int, WriteSet] = {}
-        around = self.surroundings(proposal.height, proposal.time, journal, payloads.kept)
-        for index, raw in enumerate(proposal.transactions):
-            if index in archived:
-                done = _apply_archived(archived[index], journal, payloads)
-                stored.append(archived[index].stored)
-                writes[index] = archived[index].writes
-                executed.append(done)
-                continue
+        around = self.surroundings(proposal.height, proposal.time, journal, payloads)
+        for raw in proposal.transactions:
             transaction = self.authenticate(raw)
-            if not isinstance(transaction, Transaction):
-                stored.append(StoredTransaction(True, raw))
-                executed.append(run_transaction(raw, journal, around))
-                continue
-            stored.append(detach(transaction))
-            payloads.keep(payloads_of(transaction))
-            if any(attachment.salt for attachment in transaction.attachments):
-                mark = journal.checkpoint()
-                done = run_transaction(raw, journal, around)
-                writes[index] = WriteSet(tuple(journal.written(mark)))
-                journal.commit(mark)
+            if isinstance(transaction, Transaction):
+                stored.append(detach(transaction))
+                self._keep(payloads, payloads_of(transaction))
             else:
-                done = run_transaction(raw, journal, around)
+                stored.append(StoredTransaction(True, raw))
+            done = run_transaction(raw, journal, around)
             for commitment, output in done.outputs:
-                payloads.keep({(payload_database(output.salt), commitment): output})
-            for erasure in done.erasures:
-                regulators = _regulators(journal)
-                payloads.erase(erasure, transaction.id, regulators)
+                self._keep(payloads, {(payload_database(output.salt), commitment): output})
             executed.append(done)
         receipts = tuple(receipt for done in executed for receipt in done.receipts)
         if receipts:
@@ -309,12 +276,12 @@ class Application:
             time=proposal.time,
             previous=header_hash(self.header),
             app_hash=self._tree.update(journal.changes()),
-            transactions=transactions_root(tuple(stored)),
+            transactions=transactions_root(proposal.transactions),
             results=results_root(results, tuple(events)),
         )
         finalised = Finalised(header, results, tuple(events))
         self._working = _Working(
-            finalised, proposal, journal, receipts, payloads, tuple(stored), writes, before
+            finalised, proposal, journal, receipts, payloads, tuple(stored), before
         )
         return finalised
 
@@ -335,13 +302,12 @@ class Application:
             block = StoredBlock(header, signature, working.stored, working.finalised.events)
             batch.put("blocks", height, encode(block))
             for index, result in enumerate(working.finalised.results):
-                batch.put("results", entry_key(header.height, index), encode(result))
+                batch.put("results", height + index.to_bytes(4, "big"), encode(result))
                 if result.status != "inadmissible":
                     location = Location(header.height, index)
                     batch.put("transactions", result.transaction, encode(location))
-            for index, changes in working.writes.items():
-                batch.put("writes", entry_key(header.height, index), encode(changes))
-            working.payloads.save(batch, records.retention_of(working.journal))
+            for (database, commitment), payload in working.payloads.items():
+                batch.put(database, commitment, encode(payload))
             if working.receipts:
                 before = working.accumulator_before
                 save_receipts(batch.put, header.height, working.receipts, before, self._tree)
@@ -423,6 +389,17 @@ class Application:
             programs=self._programs_of(schedule),
         )
 
+    def _keep(
+        self, payloads: dict[PayloadKey, Payload], new: Mapping[PayloadKey, Payload]
+    ) -> None:
+        """Add to a block's payloads; one that is kept already keeps its parties."""
+        for key, payload in new.items():
+            known = payloads.get(key)
+            if known is None and payload.parties:
+                stored = self.store.get(*key)
+                known = decode_trusted(stored, Payload) if stored is not None else None
+            payloads[key] = payload if known is None else join_parties(payload, known)
+
     def policy_in(self, journal: Journal) -> CompiledSet:
         """The compiled policy set in force as `journal` stands, compiled once for each text."""
         governance = records.governance.load(journal, records.SINGLE)
@@ -479,20 +456,3 @@ class Application:
         problems = ensure_gas_costs(schedule, names)
         if problems:
             raise BadNode("the gas table does not fit: " + "; ".join(problems))
-
-
-def _regulators(journal: Journal) -> tuple[str, ...]:
-    governance = records.governance.load(journal, records.SINGLE)
-    assert governance is not None
-    return governance.regulators
-
-
-def _apply_archived(archived: Archived, journal: Journal, payloads: PayloadChanges) -> Executed:
-    """What a transaction did, as the archive has it; the header's hashes show whether it did."""
-    for key, value in archived.writes.changes:
-        if value is None:
-            journal.delete(key)
-        else:
-            journal.put(key, value)
-    payloads.keep(archived.chunks)
-    return Executed(archived.result, archived.receipts, (), ())

@@ -14,10 +14,9 @@ from pathlib import Path
 
 from synnergy.chain.application import Application
 from synnergy.chain.archive import (
-    Archived,
     StoredReceipt,
     height_key,
-    load_archived,
+    join_parties,
     load_block,
     reattach,
 )
@@ -32,23 +31,17 @@ from synnergy.state.export import export_state
 from synnergy.state.merkle import Tree
 from synnergy.state.store import Store
 from synnergy.wire.codec import MAX_BYTES, decode, decode_trusted
-from synnergy.wire.transaction import Envelope, commit, signing_bytes, transaction_id
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """Where the replay ended; `problem` says what differed first, None where nothing did.
-
-    `not_recomputed` are the transactions whose attachments are gone: the archive's write sets and
-    results were applied instead, and gave the headers' hashes.
-    """
+    """Where the replay ended; `problem` says what differed first, None where nothing did."""
 
     height: int
     app_hash: bytes
     problem: str | None
-    not_recomputed: tuple[bytes, ...] = ()
 
 
 def replay(data: Path, genesis: Genesis, progress: Progress | None = None) -> ReplayResult:
@@ -76,11 +69,8 @@ def _replay(
     last = int.from_bytes(stored_height, "big") if stored_height else 0
     signer = bytes.fromhex(genesis.signer)
 
-    skipped: list[bytes] = []
-
     def differs(height: int, what: str) -> ReplayResult:
-        problem = f"block {height}: {what}"
-        return ReplayResult(height, application.app_hash, problem, tuple(skipped))
+        return ReplayResult(height, application.app_hash, f"block {height}: {what}")
 
     begun = source.get("meta", b"first_height")
     if begun is not None:
@@ -92,18 +82,22 @@ def _replay(
     for height in range(1, last + 1):
         try:
             block = load_block(source.get, height)
-            again = _again(source, block) if block is not None else "it is missing"
+            kept = block.transactions if block is not None else ()
+            transactions = [reattach(source.get, transaction) for transaction in kept]
         except ValueError as corrupt:
             return differs(height, f"it is unreadable: {corrupt}")
-        if block is None or isinstance(again, str):
-            return differs(height, str(again))
+        if block is None:
+            return differs(height, "it is missing")
         if block.header.previous != header_hash(application.header):
             return differs(height, "it does not follow the block before it")
         if not verify_signature(signer, header_signing_bytes(block.header), block.signature):
             return differs(height, "its header's signature does not verify")
-        proposal, archived = again
-        skipped += [kept.result.transaction for kept in archived.values()]
-        header = application.finalise(proposal, archived).header
+        whole = tuple(raw for raw in transactions if raw is not None)
+        if len(whole) < len(transactions):
+            index = transactions.index(None)
+            return differs(height, f"transaction {index} lacks an attachment")
+        proposal = Proposal(height, block.header.time, whole)
+        header = application.finalise(proposal).header
         if header != block.header:
             return differs(height, _difference(header, block.header))
         application.commit(block.signature)
@@ -113,38 +107,7 @@ def _replay(
         if progress is not None:
             progress(height, last)
     problem = _damaged_state(source)
-    return ReplayResult(last, application.app_hash, problem, tuple(skipped))
-
-
-def _again(source: Store, block: StoredBlock) -> tuple[Proposal, dict[int, Archived]] | str:
-    """A block as it was proposed, with what the archive has of transactions whose attachments are
-    gone (CHAIN-13); or what is missing of it."""
-    height = block.header.height
-    transactions: list[bytes] = []
-    archived: dict[int, Archived] = {}
-    for index, stored in enumerate(block.transactions):
-        raw = reattach(source.get, stored)
-        if raw is None:
-            kept = load_archived(source.get, height, index, stored)
-            if kept is None:
-                return f"transaction {index} lacks an attachment, and what it wrote is not kept"
-            if not _is_signed(kept):
-                return f"transaction {index}, which lacks an attachment, is not signed"
-            archived[index] = kept
-        transactions.append(raw or b"")
-    return Proposal(height, block.header.time, tuple(transactions)), archived
-
-
-def _is_signed(archived: Archived) -> bool:
-    """Whether the body is the result's, and signed: that much shows without its attachments."""
-    envelope = decode_trusted(archived.stored.content, Envelope)
-    if archived.result.transaction != transaction_id(envelope.body):
-        return False
-    message = signing_bytes(envelope.body)
-    return [
-        verify_signature(given.public_key, message, given.signature)
-        for given in envelope.signatures
-    ] == [True]
+    return ReplayResult(last, application.app_hash, problem)
 
 
 def _kept_otherwise(source: Store, replayed: Store, height: int) -> str | None:
@@ -189,16 +152,13 @@ def _output_holds(source: Store, replayed: Store, receipt: bytes) -> bool:
     if output is None:
         return True
     stored, again = source.get("payloads", output), replayed.get("payloads", output)
-    if stored is None:
-        return True
+    if stored is None or again is None:
+        return stored is None
     kept = decode(stored, Payload, MAX_BYTES)
     if not isinstance(kept, Payload):
         return False
-    # Who its parties are by now is later blocks' doing.
-    if again is None:
-        return commit(kept.salt, kept.content) == output
-    computed = decode_trusted(again, Payload)
-    return (kept.salt, kept.content) == (computed.salt, computed.content)
+    # Whoever showed the same bytes later is a party of them by now.
+    return kept == join_parties(decode_trusted(again, Payload), kept)
 
 
 def _damaged_state(source: Store) -> str | None:

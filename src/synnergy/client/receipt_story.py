@@ -19,6 +19,8 @@ def sentences(receipt: Receipt, file: ReceiptFile) -> list[str]:
         f"On {_moment(receipt.time)}, in block {receipt.height}, the wallet {receipt.caller}"
         f" called {_model_name(receipt.model)}.",
     ]
+    if receipt.origin != receipt.caller:
+        told.append(f"It is a contract, which ran in a transaction signed by {receipt.origin}.")
     if receipt.outcome.status == "ok":
         told.append(
             "The call was allowed and the model returned outputs; the receipt holds commitments to"

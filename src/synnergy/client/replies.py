@@ -48,6 +48,19 @@ class TransactionReply(msgspec.Struct, frozen=True):
     body: dict[str, Any] | None = None
 
 
+class Contract(msgspec.Struct, frozen=True):
+    """A contract: who deployed it, who answers for it, and what it runs."""
+
+    address: str
+    creator: str
+    deployer: str
+    program: str
+    size: int
+    height: int
+    balance: int
+    frozen: bool
+
+
 class Quote(msgspec.Struct, frozen=True):
     """What a transaction would be charged; `status` refused where a rule of its own refuses it."""
 

@@ -9,8 +9,9 @@ from typing import Literal
 
 from synnergy.client.transactions import Call
 from synnergy.opcodes import (
+    answers,
     artefacts,
-    erasure,
+    contracts,
     governance,
     inference,
     ledger,
@@ -27,18 +28,6 @@ def ledger_transfer(
     """Move an amount from the sender's balance to another wallet's."""
     arguments = ledger.Transfer(to=to, amount=amount)
     return Call("LEDGER_TRANSFER", arguments, ledger.Transferred, attachments, spends)
-
-
-def ledger_erase(
-    *,
-    payloads: tuple[bytes, ...],
-    reason: str,
-    attachments: tuple[Attachment, ...] = (),
-    spends: int = 0,
-) -> Call[erasure.ErasureRecorded]:
-    """Ask every node to forget payloads: a party its own, a regulator any."""
-    arguments = erasure.Erase(payloads=payloads, reason=reason)
-    return Call("LEDGER_ERASE", arguments, erasure.ErasureRecorded, attachments, spends)
 
 
 def model_commit(
@@ -192,6 +181,20 @@ def inference_invoke(
     return Call("INFERENCE_INVOKE", arguments, inference.Invoked, attachments, spends)
 
 
+def inference_read(
+    *,
+    receipt: bytes,
+    output: int,
+    start: int,
+    count: int,
+    attachments: tuple[Attachment, ...] = (),
+    spends: int = 0,
+) -> Call[answers.AnswerRead]:
+    """Read elements of what a model answered earlier in this transaction."""
+    arguments = answers.ReadAnswer(receipt=receipt, output=output, start=start, count=count)
+    return Call("INFERENCE_READ", arguments, answers.AnswerRead, attachments, spends)
+
+
 def regulation_register(
     *,
     statement: regulation.RegistrationStatement,
@@ -237,9 +240,26 @@ def regulation_set_policy(
     return Call("REGULATION_SET_POLICY", arguments, governance.Agreement, attachments, spends)
 
 
-def regulation_set_retention(
-    *, period: int, attachments: tuple[Attachment, ...] = (), spends: int = 0
-) -> Call[governance.Agreement]:
-    """Set how long nodes keep payloads, once m regulators gave the same period (m of n)."""
-    arguments = erasure.SetRetention(period=period)
-    return Call("REGULATION_SET_RETENTION", arguments, governance.Agreement, attachments, spends)
+def contract_deploy(
+    *, code: bytes, attachments: tuple[Attachment, ...] = (), spends: int = 0
+) -> Call[contracts.Deployed]:
+    """Put a verified program on the ledger under an address of its own."""
+    arguments = contracts.Deploy(code=code)
+    return Call("CONTRACT_DEPLOY", arguments, contracts.Deployed, attachments, spends)
+
+
+def contract_call(
+    *,
+    contract: str,
+    input: bytes,
+    amount: int,
+    gas: int | None,
+    catch: bool,
+    attachments: tuple[Attachment, ...] = (),
+    spends: int = 0,
+) -> Call[contracts.ContractCalled]:
+    """Run a contract in a frame of its own; where it fails, what it did is undone."""
+    arguments = contracts.CallContract(
+        contract=contract, input=input, amount=amount, gas=gas, catch=catch
+    )
+    return Call("CONTRACT_CALL", arguments, contracts.ContractCalled, attachments, spends)

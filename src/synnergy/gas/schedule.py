@@ -12,7 +12,15 @@ from typing import Any, cast
 #: Units of tensor work are priced per this many (GAS-7).
 TENSOR_UNIT = 1_000
 
-INTRINSIC = ("transaction", "byte", "signature", "attachment", "program_byte", "output_byte")
+INTRINSIC = (
+    "transaction",
+    "byte",
+    "signature",
+    "attachment",
+    "decision",
+    "program_byte",
+    "output_byte",
+)
 UNITS = (
     "copy_block",
     "hash_block",

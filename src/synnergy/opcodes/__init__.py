@@ -1,8 +1,9 @@
 """The platform's verbs, a family a file. Importing this package registers every one of them."""
 
 from synnergy.opcodes import (
+    answers,
     artefacts,
-    erasure,
+    contracts,
     governance,
     inference,
     ledger,
@@ -12,8 +13,9 @@ from synnergy.opcodes import (
 )
 
 __all__ = [
+    "answers",
     "artefacts",
-    "erasure",
+    "contracts",
     "governance",
     "inference",
     "ledger",

@@ -14,6 +14,8 @@ from synnergy.receipts.receipt import Receipt
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.state.journal import Journal
+from synnergy.tensor.encoding import NamedTensor
+from synnergy.vm.cache import ProgramCache
 from synnergy.wire.codec import Struct
 from synnergy.wire.transaction import Attachment
 from synnergy.wire.types import MAX_INTEGER, ShortText
@@ -27,16 +29,11 @@ class Event(Struct, frozen=True):
 
 
 class Payload(Struct, frozen=True):
-    """An attachment or output as kept beside the tree; `parties` may read it, () means anyone.
-
-    The first party is the one that carried it first. `time` is that of the block that carried it
-    last, in ms; 0 for artefact chunks, which are kept.
-    """
+    """An attachment or output as kept beside the tree; `parties` may read it, () means anyone."""
 
     salt: bytes
     content: bytes
     parties: tuple[str, ...]
-    time: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +43,6 @@ class BlockInfo:
     chain_id: str
     height: int
     time: int
-
-
-@dataclass(frozen=True, slots=True)
-class Erasure:
-    """That `by` asked for the payload of `commitment` to be erased, in a verb that took effect."""
-
-    commitment: bytes
-    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +56,34 @@ class Settlement:
     output: tuple[bytes, Payload]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call of a model returned, for the wallet that asked."""
+
+    caller: str
+    model: bytes
+    outputs: list[NamedTensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A contract that runs, who called it, and the wallet that answers for it."""
+
+    contract: str
+    caller: str
+    deployer: str
+
+
 @dataclass(slots=True)
 class Context:
     """One transaction's execution. The journal is the only way to change state.
 
-    `artefact_chunk` reads a file's chunk, beside the tree, by digest. `settlements`, `attempt` and
-    `failed_model` outlive a rollback; `events` do not. `prepared` carries work
-    from an opcode's price to its effect, so that an input is decoded once. In `quoting` mode
-    nothing is authorised and no model runs.
+    `artefact_chunk` reads a file's chunk, beside the tree, by digest. `frames` are the contracts
+    that run, the innermost last, and `meter` is that one's. `settlements`, `attempts`, `refusals`
+    and `failed_models` outlive a rollback; `events` do not. `prepared` carries work from an
+    opcode's price to its effect, so that an input is decoded once; `answers` keeps the outputs of
+    this transaction's calls, by receipt, beside the wallet that asked. In `quoting` mode nothing
+    is authorised and no model runs.
     """
 
     journal: Journal
@@ -84,15 +93,20 @@ class Context:
     schedule: Schedule
     policy: CompiledSet
     artefact_chunk: Callable[[bytes], Payload | None]
+    programs: ProgramCache
     quoting: bool = False
+    frames: list[Frame] = field(default_factory=list[Frame])
     operations: int = 0
     invocations: int = 0
     verdict: Verdict | None = None
     events: list[Event] = field(default_factory=list[Event])
     settlements: list[Settlement] = field(default_factory=list[Settlement])
-    erasures: list[Erasure] = field(default_factory=list[Erasure])
+    answers: dict[bytes, Answer] = field(default_factory=dict[bytes, Answer])
+    #: The INVOKE at hand, until it returns; those that failed for good; and why whatever failed.
     attempt: Receipt | None = None
-    failed_model: bytes | None = None
+    attempts: list[Receipt] = field(default_factory=list[Receipt])
+    refusals: list[Rejected] = field(default_factory=list[Rejected])
+    failed_models: list[bytes] = field(default_factory=list[bytes])
     prepared: object = None
 
     @property
@@ -102,8 +116,13 @@ class Context:
 
     @property
     def actor(self) -> str:
-        """Whose funds, licences and uploads a verb acts on."""
-        return self.sender
+        """Whose funds, licences and uploads a verb acts on: the contract's where one runs."""
+        return self.frames[-1].contract if self.frames else self.sender
+
+    @property
+    def frame(self) -> Frame | None:
+        """The contract that runs, None in the transaction's own program."""
+        return self.frames[-1] if self.frames else None
 
     def governance(self) -> records.Governance:
         """The governance record; every chain has one from genesis on."""
@@ -112,13 +131,13 @@ class Context:
             raise LookupError("state has no governance record")
         return record
 
-    def emit(self, name: str, **attributes: object) -> None:
+    def emit(self, event: str, /, **attributes: object) -> None:
         """Record an event; bytes appear as hex."""
         shown = {
             key: value.hex() if isinstance(value, bytes) else str(value)
             for key, value in attributes.items()
         }
-        self.events.append(Event(name, shown))
+        self.events.append(Event(event, shown))
 
     def attachment(self, index: int) -> Attachment | Rejected:
         """The transaction's attachment at `index`."""

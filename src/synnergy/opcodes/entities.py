@@ -26,15 +26,22 @@ class Resource:
 def wallet_entity(journal: Journal, governance: records.Governance, address: str) -> WalletEntity:
     """A wallet as policies see it; an address nobody registered is a wallet too."""
     wallet = records.wallets.load(journal, address)
+    # A contract is where its deployer is, and has what roles it has, but never governs.
+    answers = wallet
+    if wallet is not None and wallet.deployer is not None:
+        answers = records.wallets.load(journal, wallet.deployer)
+    roles = answers.roles if answers is not None else ()
+    if answers is not wallet:
+        roles = tuple(role for role in roles if role != "regulator")
     denied = records.denials.load(journal, address)
     return WalletEntity(
         address=address,
         registered=wallet is not None,
         frozen=wallet is not None and wallet.frozen,
-        jurisdiction=wallet.jurisdiction if wallet else "",
-        roles=wallet.roles if wallet else (),
+        jurisdiction=answers.jurisdiction if answers is not None else "",
+        roles=roles,
         regulator=address in governance.regulators,
-        operator=wallet is not None and "operator" in wallet.roles,
+        operator="operator" in roles,
         denials=denied.count if denied else 0,
     )
 

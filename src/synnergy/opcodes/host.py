@@ -26,7 +26,7 @@ from synnergy.wire.transaction import MAX_DATA_BYTES
 MAX_OPERATIONS = 1_024
 
 NO_CONTRACT = Rejected(
-    "VM-23", "no_contract", "storage belongs to a contract, and this program runs in none"
+    "CONTRACT-4", "no_contract", "storage belongs to a contract, and this program runs in none"
 )
 
 _PLAIN_ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
@@ -34,7 +34,7 @@ _PLAIN_ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 @dataclass(slots=True)
 class DomainHost:
-    """The virtual machine's host for one transaction; `template` names its template, if one."""
+    """The virtual machine's host for one frame; `template` names its template, if it is one."""
 
     context: Context
     template: str | None
@@ -58,6 +58,10 @@ class DomainHost:
                 f"{opcode.name} is accepted only as its template program, so that what is signed"
                 " is what was shown",
             )
+        if opcode.resource is not None:
+            further = (len(_principals(context)) - 1) * context.schedule.intrinsic["decision"].gas
+            if further and not meter.charge(further):
+                return OutOfGas(further)
         refused = authorise(context, opcode, decoded)
         if refused is not None:
             return refused
@@ -71,10 +75,24 @@ class DomainHost:
         return result if isinstance(result, Rejected) else encode(result)
 
     def storage_read(self, key: bytes) -> bytes | Rejected | None:
-        return NO_CONTRACT
+        """What the running contract keeps under `key` (CONTRACT-4)."""
+        frame = self.context.frame
+        if frame is None:
+            return NO_CONTRACT
+        stored = records.storage.load(self.context.journal, (frame.contract, key))
+        return None if stored is None else stored.value
 
     def storage_write(self, key: bytes, value: bytes) -> Rejected | None:
-        return NO_CONTRACT
+        """Keep `value` under `key` for the running contract; nothing where it is empty."""
+        frame = self.context.frame
+        if frame is None:
+            return NO_CONTRACT
+        if value:
+            kept = records.Stored(value)
+            records.storage.save(self.context.journal, (frame.contract, key), kept)
+        else:
+            records.storage.remove(self.context.journal, (frame.contract, key))
+        return None
 
     def emit(self, name: str, data: bytes) -> Rejected | None:
         """The prefix sets a program's events apart from the platform's own (VM-24)."""
@@ -84,11 +102,11 @@ class DomainHost:
         return refused
 
     def balance(self, address: str) -> int:
+        """What an address has, 0 where it has no account."""
         account = records.accounts.load(self.context.journal, address)
-        return account.balance if account else 0
+        return 0 if account is None else account.balance
 
     def _count(self) -> Rejected | None:
-        """Count a verb or an event, or say that there were too many (TX-12)."""
         self.context.operations += 1
         if self.context.operations <= MAX_OPERATIONS:
             return None
@@ -101,7 +119,7 @@ class DomainHost:
 
 
 def authorise(context: Context, opcode: DomainOpcode, arguments: object) -> Rejected | None:
-    """Ask the policy set whether the sender may; m-of-n verbs check their own (POL-1)."""
+    """Ask the policy set whether all who act here may; m-of-n verbs check their own (POL-1)."""
     if opcode.resource is None or opcode.action is None:
         return None
     resource = opcode.resource(context, arguments)
@@ -111,24 +129,41 @@ def authorise(context: Context, opcode: DomainOpcode, arguments: object) -> Reje
     if context.quoting:
         return None
     governance = context.governance()
-    verdict = decide(
-        context.policy,
-        Request(
-            principal=wallet_entity(context.journal, governance, context.actor),
-            action=opcode.action,
-            resource=resource.entity,
-            context={
-                "height": context.block.height,
-                "time": context.block.time,
-                "regulators": len(governance.regulators),
-                **resource.facts,
-            },
-        ),
-    )
-    context.verdict = verdict
-    if verdict.allowed:
-        return None
-    return Rejected("POL-1", denial_code(verdict), verdict.message)
+    facts = {
+        "height": context.block.height,
+        "time": context.block.time,
+        "regulators": len(governance.regulators),
+        **resource.facts,
+    }
+    permits: set[str] = set()
+    for who, address in _principals(context):
+        principal = wallet_entity(context.journal, governance, address)
+        request = Request(principal, opcode.action, resource.entity, facts)
+        verdict = decide(context.policy, request)
+        if not verdict.allowed:
+            context.verdict = verdict
+            return Rejected("POL-1", denial_code(verdict), f"{who}{verdict.message}")
+        permits.update(verdict.determining)
+        context.verdict = verdict
+    if context.frame is not None and context.verdict is not None:
+        names = tuple(sorted(permits))
+        context.verdict = Verdict(True, names, f"permitted by {', '.join(names)}")
+    return None
+
+
+def _principals(context: Context) -> list[tuple[str, str]]:
+    """Who must be allowed: the origin; in a contract this and its deployer too (CONTRACT-5)."""
+    frame = context.frame
+    if frame is None:
+        return [("", context.sender)]
+    origin = [("", context.sender)]
+    if frame.deployer == context.sender:
+        return [*origin, (f"for the contract {frame.contract}: ", frame.contract)]
+    return [
+        *origin,
+        (f"for the contract {frame.contract}: ", frame.contract),
+        (f"for the contract's deployer {frame.deployer}: ", frame.deployer),
+    ]
 
 
 def denial_code(verdict: Verdict) -> str:

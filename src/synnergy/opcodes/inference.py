@@ -9,7 +9,7 @@ import msgspec
 from synnergy import tensor
 from synnergy.gas.meter import OutOfGas
 from synnergy.gas.schedule import Schedule
-from synnergy.opcodes.context import Context, Event, Payload, Settlement
+from synnergy.opcodes.context import Answer, Context, Event, Payload, Settlement
 from synnergy.opcodes.entities import Resource, load_model, model_resource, valid_approvals
 from synnergy.opcodes.licences import settle
 from synnergy.opcodes.plans import load_plan
@@ -210,14 +210,14 @@ def invoke(context: Context, arguments: Invoke) -> Invoked | Rejected:
         outputs = prepared.plan.execute(prepared.arrays)
     except (tensor.BadInput, tensor.Unsupported):
         # What the engine says may quote the input, which a result must never keep.
-        context.failed_model = arguments.model
+        context.failed_models.append(arguments.model)
         return Rejected(
             "INF-4",
             "model_failed",
             "the model cannot compute this input; running it locally says why",
         )
     if not _fits(outputs):
-        context.failed_model = arguments.model
+        context.failed_models.append(arguments.model)
         return _too_large()
     content = encode_tensors(outputs)
     attachment = context.transaction.attachments[arguments.input]
@@ -247,11 +247,12 @@ def invoke(context: Context, arguments: Invoke) -> Invoked | Rejected:
         tensor_gas=prepared.gas,
         receipt=receipt,
         event=event,
-        output=(output, Payload(salt, content, (context.actor,))),
+        output=(output, Payload(salt, content, (context.sender,))),
     )
     settle(context.journal, settlement)
     context.settlements.append(settlement)
     context.events.append(event)
+    context.answers[draft.id] = Answer(context.actor, arguments.model, outputs)
     context.attempt = None
     return Invoked(draft.id, output)
 
@@ -330,6 +331,7 @@ def _draft(context: Context, arguments: Invoke, identifier: bytes) -> Receipt:
         transaction=context.transaction.id,
         index=context.invocations - 1,
         caller=context.actor,
+        origin=context.sender,
         model=_receipt_model(context, governance, model) if model else None,
         licence=arguments.licence,
         price=0,

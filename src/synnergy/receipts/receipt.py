@@ -68,6 +68,7 @@ class ReceiptOutcome(Struct, frozen=True):
 class Receipt(Struct, frozen=True):
     """One invocation. Inputs and outputs appear only as salted commitments (RCPT-2).
 
+    `caller` holds the licence; `origin` signed the transaction: another, where a contract called.
     `fee` and `gas` are those of the whole transaction; `price` went from escrow to the publisher.
     `policy` is None where the call was refused before a policy was asked.
     """
@@ -80,6 +81,7 @@ class Receipt(Struct, frozen=True):
     transaction: Digest
     index: Count
     caller: Address
+    origin: Address
     model: ReceiptModel | None
     licence: Digest
     price: Amount

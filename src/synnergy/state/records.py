@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from synnergy.state.accumulator import Accumulator
-from synnergy.state.journal import Reader
 from synnergy.state.tables import Table
 from synnergy.wire.codec import Struct
 from synnergy.wire.types import (
@@ -86,12 +85,6 @@ class Governance(Struct, frozen=True):
     policy_version: Count
     protocol_version: Count
     gas_version: Count
-
-
-class Retention(Struct, frozen=True):
-    """How long nodes keep a payload after a block last carried it, in ms; 0: for ever."""
-
-    milliseconds: Time
 
 
 class PolicyRecord(Struct, frozen=True):
@@ -229,6 +222,31 @@ class Stats(Struct, frozen=True):
     failures: Count
 
 
+class Contract(Struct, frozen=True):
+    """A program at an address: `creator` deployed it, the wallet `deployer` answers for it.
+
+    They differ where a contract deployed it. `size` of the program in bytes.
+    """
+
+    creator: Address
+    deployer: Address
+    program: Digest
+    size: Count
+    height: Height
+
+
+class ContractProgram(Struct, frozen=True):
+    """A verified program's bytes, under their digest; contracts of one program share it."""
+
+    code: bytes
+
+
+class Stored(Struct, frozen=True):
+    """A value in a contract's storage."""
+
+    value: bytes
+
+
 class Marker(Struct, frozen=True):
     """Presence of the key is the information."""
 
@@ -238,7 +256,6 @@ wallets = Table(b"wa", "wallets", Wallet)
 denials = Table(b"dn", "denials", Denials)
 money = Table(b"mo", "money", Money)
 governance = Table(b"gv", "governance", Governance)
-retention = Table(b"rt", "retention", Retention)
 policies = Table(b"po", "policies", PolicyRecord)
 proposals = Table(b"pr", "proposals", Proposal)
 artefacts = Table(b"ar", "artefacts", Artefact)
@@ -258,13 +275,11 @@ stats = Table(b"st", "stats", Stats)
 deadlines = Table(b"dl", "deadlines", Marker)
 #: Models whose open licences are being refunded.
 closing = Table(b"cl", "closing", Marker)
+contracts = Table(b"ct", "contracts", Contract)
+programs = Table(b"pg", "programs", ContractProgram)
+#: (contract, key) → value.
+storage = Table(b"cs", "storage", Stored)
 receipts_root = Table(b"rr", "receipts", Accumulator)
 
 #: Key of the tables that hold a single record.
 SINGLE = ""
-
-
-def retention_of(state: Reader) -> int:
-    """The retention period in force, in ms; 0 where payloads are kept for ever (ERASE-5)."""
-    record = retention.load(state, SINGLE)
-    return record.milliseconds if record is not None else 0

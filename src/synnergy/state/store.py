@@ -25,12 +25,9 @@ DATABASES: Final = (
     "blocks",
     "transactions",
     "results",
-    "writes",
     "receipts",
     "proofs",
     "payloads",
-    "ages",
-    "erased",
     "artefacts",
     "meta",
 )

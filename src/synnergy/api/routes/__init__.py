@@ -2,6 +2,7 @@
 
 from synnergy.api.routes import (
     chain,
+    contracts,
     market,
     operation,
     payloads,
@@ -16,6 +17,7 @@ ROUTERS = (
     chain.router,
     state.router,
     market.router,
+    contracts.router,
     payloads.router,
     regulation.router,
     prices.router,

@@ -18,8 +18,8 @@ from synnergy.vm.templates import template_opcode
 from synnergy.wire.codec import Struct
 from synnergy.wire.types import MAX_INTEGER, Amount, Gas, ShortText
 
-#: A program of the caller's own is run for a quote as far as this gas, since nobody pays for the
-#: run; a verb's template does no work that its quote would have to repeat (API-8).
+#: A program of the caller's own, or a contract's, is run for a quote as far as this gas, since
+#: nobody pays for the run; other verbs do no work that their quote would have to repeat (API-8).
 MAX_PROGRAM_GAS = 20_000_000
 
 
@@ -91,7 +91,7 @@ def _limit(transaction: Transaction, around: Surroundings) -> Transaction | Reje
             "gas_limit_too_low",
             f"the gas limit is {wanted}, carrying this transaction alone takes {intrinsic}",
         )
-    if template_opcode(transaction.body.code) is None:
+    if template_opcode(transaction.body.code) in (None, "CONTRACT_CALL"):
         wanted = min(wanted, intrinsic + MAX_PROGRAM_GAS)
     body = msgspec.structs.replace(transaction.body, gas_limit=wanted)
     return replace(transaction, body=body)

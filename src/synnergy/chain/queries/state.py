@@ -43,6 +43,9 @@ _KEYS: tuple[tuple[Table[Any], tuple[Component, ...]], ...] = (
     (records.stats, ("bytes",)),
     (records.deadlines, ("integer", "text", "bytes")),
     (records.closing, ("bytes",)),
+    (records.contracts, ("text",)),
+    (records.programs, ("bytes",)),
+    (records.storage, ("text", "bytes")),
     (records.receipts_root, ()),
 )
 TABLES = {table.name: (table, components) for table, components in _KEYS}
