@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo test lint gen bench lock clean
+SECONDS ?= 30
+RUNS ?= 20
+
+.PHONY: setup demo test lint gen bench fuzz lock clean
 setup: $(VENV)/.runtime
 
 $(VENV)/.created:
@@ -44,6 +47,10 @@ gen: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
+
+# Linux only. Looks for inputs that break a promise, SECONDS for each target of fuzz/targets/.
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m fuzz --seconds $(SECONDS)
 
 # Maintainers only: resolves the pins of pyproject.toml into the three lock files.
 lock: $(VENV)/.created

@@ -90,6 +90,8 @@ def rename(document: dict[str, Any], name: str) -> None:
         ("malformed", edited(lambda d: d["genesis"].pop("policy"))),
         ("malformed", edited(lambda d: d["genesis"].update(time=-1))),
         ("malformed", edited(lambda d: d["genesis"].update(time=1.5))),
+        ("malformed", edited(lambda d: d["genesis"].update(format=10**30))),
+        ("malformed", edited(lambda d: d["genesis"].update(format=-(10**30)))),
         ("malformed", edited(lambda d: d["genesis"].update(time=True))),
         ("malformed", edited(lambda d: d["genesis"].update(threshold=0))),
         ("malformed", edited(lambda d: d["genesis"].update(regulators=[]))),

@@ -185,3 +185,10 @@ def structs_in(kind: object) -> list[type[msgspec.Struct]]:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return [kind]
     return [found for argument in getattr(kind, "__args__", ()) for found in structs_in(argument)]
+
+
+def test_a_refusal_does_not_repeat_what_was_sent() -> None:
+    """An unknown field's name may be as long as the message."""
+    refused = decode(msgspec.msgpack.encode({"z" * 100_000: 1}), Sample, 1_000_000)
+    assert isinstance(refused, Rejected) and refused.code == "malformed"
+    assert "unknown field `zzz" in refused.message and len(refused.message) < 300

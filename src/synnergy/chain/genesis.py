@@ -38,7 +38,7 @@ class GenesisWallet(Struct, frozen=True):
 class Genesis(Struct, frozen=True):
     """Everything the first state is made from. `signer` is the solo engine's public key."""
 
-    format: int
+    format: Count
     name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,17}$(?!\n)")]
     time: Time
     local_only: bool

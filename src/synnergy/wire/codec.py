@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 #: The largest encoding that any caller may ask to decode (WIRE-2).
 MAX_BYTES = 64 * 1024 * 1024
+#: Characters of what was wrong: the decoder quotes an unknown field's name, however long it is.
+MAX_REASON = 200
 
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[object, msgspec.msgpack.Decoder[object]] = {}
@@ -47,7 +49,8 @@ def decode(data: bytes, kind: type[T], max_bytes: int) -> T | Rejected:
         value = decoder.decode(data)
         again = _encoder.encode(value)
     except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError) as error:
-        return Rejected("WIRE-1", "malformed", f"not a valid {kind.__name__}: {error}")
+        reason = str(error)[:MAX_REASON]
+        return Rejected("WIRE-1", "malformed", f"not a valid {kind.__name__}: {reason}")
     if again != data:
         return Rejected(
             "WIRE-1", "not_canonical", f"{kind.__name__} is not in its canonical encoding"
