@@ -66,10 +66,17 @@ def route(method: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
     yield "| status | body | when |"
     yield "|---|---|---|"
     for status, response in operation["responses"].items():
-        (media, content), *_ = response["content"].items()
-        shown = kind(content["schema"]) if media == "application/json" else f"`{media}`"
-        yield f"| {status} | {cell(shown or f'`{media}`')} | {cell(response['description'])} |"
+        shown = " or ".join(body_of(*content) for content in response["content"].items())
+        yield f"| {status} | {cell(shown)} | {cell(response['description'])} |"
     yield ""
+
+
+def body_of(media: str, content: dict[str, Any]) -> str:
+    """What an answer of one media type holds."""
+    if "$ref" not in content["schema"]:
+        return f"`{media}`"
+    struct = kind(content["schema"])
+    return struct if media == "application/json" else f"`{media}` of {struct}"
 
 
 def verbs(rows: list[dict[str, Any]]) -> Iterator[str]:

@@ -35,13 +35,19 @@ def answers(
     description: str = "The answer",
     errors: Mapping[int, str] | None = None,
     also: Mapping[int, type[msgspec.Struct]] | None = None,
+    lines: tuple[str, type[msgspec.Struct]] | None = None,
 ) -> dict[str, Any]:
     """Arguments of a route's decorator: a struct as JSON, or content of a media type.
 
-    `errors` says when a status is answered with an error, `also` which other statuses carry data.
+    `errors` says when a status is answered with an error, `also` which other statuses carry data,
+    `lines` in which other media type the answer is one struct a line.
     """
+    content = _content(kind)
+    if lines is not None:
+        media_type, line = lines
+        content[media_type] = _content(line)[JSON]
     responses: dict[int | str, dict[str, Any]] = {
-        200: {"description": description, "content": _content(kind)}
+        200: {"description": description, "content": content}
     }
     for status, other in (also or {}).items():
         responses[status] = {"description": "Accepted", "content": _content(other)}

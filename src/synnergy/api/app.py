@@ -16,6 +16,7 @@ from synnergy.api.node import Node
 from synnergy.api.observe import Observe
 from synnergy.api.openapi import openapi_document
 from synnergy.api.routes import ROUTERS
+from synnergy.api.streams import Streams
 from synnergy.api.waiting import Lanes
 
 
@@ -58,4 +59,5 @@ def assemble() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     app.state.lanes = Lanes()
     app.state.bodies = Bodies()
+    app.state.streams = Streams()
     yield

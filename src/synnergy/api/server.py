@@ -81,8 +81,9 @@ def serve(
             raise ServeError(str(error)) from error
         node = stack.enter_context(open_node(home, map_size))
         listener = stack.enter_context(bind(host, port))
+        app = create_app(node)
         config = uvicorn.Config(
-            create_app(node),
+            app,
             http="h11",
             loop="asyncio",
             ws="none",
@@ -94,7 +95,7 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        _Server(config, ready).run([listener])
+        _Server(config, ready, lambda: app.state.streams.end()).run([listener])
 
 
 @contextmanager
@@ -203,14 +204,25 @@ def bind(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """uvicorn's server, which says when it is ready and does not end by the signal it caught."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_ready: Callable[[str], None],
+        on_stop: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and sockets:
             self._on_ready(_url(sockets[0]))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Streams have no end of their own that could be waited for.
+        self._on_stop()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:

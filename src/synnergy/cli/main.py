@@ -18,6 +18,7 @@ from synnergy import __version__
 from synnergy.cli import (
     chain,
     demo,
+    events,
     gas,
     ledger,
     licences,
@@ -56,6 +57,7 @@ def build_app() -> typer.Typer:
     opcodes.add_to(app)
     tensors.add_to(app)
     chain.add_to(app)
+    events.add_to(app)
     demo.add_to(app)
     return app
 

@@ -76,6 +76,12 @@ def print_json(fields: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
+def print_line(text: str) -> None:
+    """One line of something that goes on, at once, without what would reach the terminal."""
+    sys.stdout.write(" ".join(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text).split("\n")) + "\n")
+    sys.stdout.flush()
+
+
 def print_error(code: str, message: str, rule: str = "") -> None:
     """One line on stderr."""
     where = f" [{rule}]" if rule else ""

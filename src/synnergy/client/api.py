@@ -7,7 +7,7 @@ transaction over is not repeated blindly, see `transactions`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import quote as quote_path
@@ -31,6 +31,9 @@ READ_SECONDS = 60.0
 PAGE = 1_000
 #: No answer that is read into memory as a whole is longer.
 MAX_REPLY_BYTES = 64 * 1024 * 1024
+#: Nor is a line of a stream, which is read line by line.
+MAX_LINE_BYTES = 1024 * 1024
+LINES = "application/x-ndjson"
 
 _BUSY = (429, 503)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -91,6 +94,37 @@ class Node:
         """A record with its proof."""
         path = f"/v1/state/{table}/{quote_path(key)}"
         return self._read(path, replies.StateReply, prove="true")
+
+    @contextmanager
+    def events(
+        self,
+        start: int | None = None,
+        *,
+        follow: bool = False,
+        names: Sequence[str] = (),
+        after: str | None = None,
+    ) -> Generator[Iterator[replies.Event]]:
+        """What happened, in order: from block `start` on (None: from the first that the node has).
+
+        With `follow` new events come as they happen, and the iterator ends with the node; else it
+        ends behind the newest block. `names` keeps only those, `model.*` all that begin so;
+        `after` goes on behind an event's id, whatever `start` says.
+        """
+        query: list[tuple[str, str | int | float | bool | None]] = [
+            ("follow", "true" if follow else "false"),
+            *(("name", name) for name in names),
+        ]
+        if start is not None:
+            query.append(("from", str(start)))
+        headers = {"Accept": LINES} | ({} if after is None else {"Last-Event-ID": after})
+        with (
+            self._reaching(),
+            self._http.stream("GET", "/v1/events", params=query, headers=headers) as response,
+        ):
+            if response.status_code != 200:
+                response.read()
+                raise _failure(response)
+            yield _events(response)
 
     # ---- transactions ----------------------------------------------------------------------
 
@@ -281,6 +315,20 @@ class Node:
             raise NodeUnavailable(
                 "no_answer", f"the node at {self.url} broke off: {said}"
             ) from None
+
+
+def _events(response: httpx.Response) -> Iterator[replies.Event]:
+    """The events of a stream of lines; empty lines only say that the node is still there."""
+    pending = b""
+    for part in response.iter_bytes():
+        *lines, pending = (pending + part).split(b"\n")
+        if len(pending) > MAX_LINE_BYTES:
+            raise NodeUnavailable("bad_reply", "the node answers with a line without end")
+        for line in lines:
+            if line:
+                yield _decode(line, replies.Event, msgspec.json.decode)
+    if pending:
+        raise NodeUnavailable("bad_reply", "the node's events end in the middle of one")
 
 
 def _decode(content: bytes, kind: type[T], decode: Callable[..., T]) -> T:

@@ -105,6 +105,21 @@ class Account(msgspec.Struct, frozen=True):
     denials: dict[str, Any] | None = None
 
 
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened; `transaction` is None where it fell due by itself.
+
+    `id` is what a later reading goes on behind.
+    """
+
+    id: str
+    height: int
+    time: int
+    transaction: str | None
+    index: int | None
+    name: str
+    attributes: dict[str, str]
+
+
 class StateReply(msgspec.Struct, frozen=True):
     """A record of state, with the proof (canonical msgpack, hex) where one was asked for."""
 

@@ -3,6 +3,7 @@
 from synnergy.api.routes import (
     chain,
     contracts,
+    events,
     market,
     operation,
     payloads,
@@ -15,6 +16,7 @@ from synnergy.api.routes import (
 ROUTERS = (
     transactions.router,
     chain.router,
+    events.router,
     state.router,
     market.router,
     contracts.router,
