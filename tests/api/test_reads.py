@@ -127,6 +127,8 @@ def test_account_that_nobody_knows(world: World) -> None:
         "registered": False,
         "wallet": None,
         "denials": None,
+        "flags": [],
+        "limit": None,
     }
 
 
@@ -314,6 +316,8 @@ def paths(world: World) -> list[str]:
         "/v1/policy",
         f"/v1/policy/check?who={CONSUMER.address}&action=invoke&resource={model}",
         "/v1/proposals",
+        f"/v1/flags?wallet={CONSUMER.address}",
+        "/v1/oversight",
         "/v1/gas",
         "/v1/opcodes",
         "/health",

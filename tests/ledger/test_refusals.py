@@ -408,6 +408,7 @@ def _smallest(struct: type) -> object:
             "allow_missing": False,
             "jurisdictions": (),
             "roles": (),
+            "kinds": (),
         }
         if field.name in examples:
             return examples[field.name]

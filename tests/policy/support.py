@@ -11,7 +11,7 @@ BLOCK = {"height": 7, "time": 1_700_000_000_000, "regulators": 2}
 EXTRA: dict[str, dict[str, ContextValue]] = {
     "transfer": {"amount": 25},
     "call": {"amount": 25},
-    "buy": {"calls": 10, "total": 250},
+    "buy": {"calls": 10, "periods": 0, "total": 250},
     "register": {"jurisdiction": "DE", "roles": ("consumer",)},
 }
 

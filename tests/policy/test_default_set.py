@@ -7,9 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from synnergy.policy.engine import Request, decide
-from synnergy.policy.entities import LicenceEntity
+from synnergy.policy.engine import Request, Verdict, decide
+from synnergy.policy.entities import Entity, LicenceEntity, ModelEntity, WalletEntity
 from synnergy.policy.texts import SCHEMA
 
 from .support import (
@@ -29,6 +31,7 @@ GOLDEN = Path(__file__).parent / "vectors" / "default_verdicts.json"
 FROZEN = wallet("frozen", frozen=True, roles=("consumer", "publisher"))
 SANCTIONED = wallet("sanctioned", jurisdiction="KP", roles=("consumer", "publisher"))
 OPERATOR = wallet("operator", roles=("operator",), operator=True)
+FLAGGED = wallet("flagged", roles=("consumer",), flags=("ramp", "amount"))
 AMERICAN = wallet("american", jurisdiction="US", roles=("consumer",))
 OTHER_PUBLISHER = wallet("rival", roles=("publisher",))
 PUBLISHING_REGULATOR = wallet("both", regulator=True, roles=("publisher",))
@@ -273,6 +276,36 @@ CASES: dict[str, tuple[Request, bool, tuple[str, ...]]] = {
         True,
         ("consumers-use-models",),
     ),
+    # POL-29
+    "flagged pays": (
+        request(FLAGGED, "transfer", CONSUMER),
+        True,
+        ("flagged-wallet", "registered-wallets-pay"),
+    ),
+    "flagged invokes": (
+        request(FLAGGED, "invoke", model()),
+        True,
+        ("consumers-use-models", "flagged-wallet"),
+    ),
+    "flagged is paid": (request(CONSUMER, "transfer", FLAGGED), True, ("registered-wallets-pay",)),
+    "flagged does not publish without the role": (request(FLAGGED, "publish", LEDGER), False, ()),
+    "flagged and frozen": (
+        request(replace(FLAGGED, frozen=True), "transfer", CONSUMER),
+        False,
+        ("frozen-wallet",),
+    ),
+    "regulator clears flags": (
+        request(REGULATOR, "clear_flags", FLAGGED),
+        True,
+        ("regulators-supervise",),
+    ),
+    "flagged does not clear its flags": (request(FLAGGED, "clear_flags", FLAGGED), False, ()),
+    "regulator sets a limit": (
+        request(REGULATOR, "set_limit", CONSUMER),
+        True,
+        ("regulators-supervise",),
+    ),
+    "consumer sets no limit": (request(CONSUMER, "set_limit", CONSUMER), False, ()),
     # POL-2
     "unknown action": (request(CONSUMER, "mint", LEDGER), False, ("error",)),
     "resource of another type": (request(CONSUMER, "invoke", CONSUMER), False, ("error",)),
@@ -311,7 +344,37 @@ def test_every_policy_of_the_set_decides_a_case() -> None:
 
 
 def test_every_policy_gives_advice() -> None:
-    assert [head.id for head in DEFAULT.heads if not head.advice] == []
+    assert [head.id for head in DEFAULT.heads if not (head.advice or head.remark)] == []
+
+
+FLAG_KINDS = st.sets(
+    st.sampled_from(["amount", "ceiling", "denials", "ramp", "ring", "velocity"]), min_size=1
+)
+
+
+@given(name=st.sampled_from(sorted(CASES)), kinds=FLAG_KINDS, everybody=st.booleans())
+def test_flags_change_no_decision(name: str, kinds: set[str], everybody: bool) -> None:  # POL-29
+    question, _, _ = CASES[name]
+    asking = question.principal.address
+
+    def with_flags(entity: Entity, flags: tuple[str, ...]) -> Entity:
+        if isinstance(entity, WalletEntity):
+            named = everybody or entity.address == asking
+            return replace(entity, flags=flags if named else ())
+        if isinstance(entity, ModelEntity):
+            return replace(entity, publisher=with_flags(entity.publisher, flags))
+        return entity
+
+    def verdict(flags: tuple[str, ...]) -> Verdict:
+        principal = with_flags(question.principal, flags)
+        assert isinstance(principal, WalletEntity)
+        resource = with_flags(question.resource, flags)
+        return decide(DEFAULT, replace(question, principal=principal, resource=resource))
+
+    plain, flagged = verdict(()), verdict(tuple(sorted(kinds)))
+    assert flagged.allowed == plain.allowed
+    assert set(flagged.determining) - {"flagged-wallet"} == set(plain.determining)
+    assert ("flagged-wallet" in flagged.determining) == plain.allowed
 
 
 def _verdicts() -> bytes:

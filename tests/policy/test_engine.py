@@ -27,6 +27,7 @@ from .support import (
     DEFAULT,
     LEDGER,
     PUBLISHER,
+    STRANGER,
     ask,
     compiled,
     model,
@@ -413,3 +414,27 @@ def test_an_action_is_one_line_of_the_schema() -> None:
     licence = LicenceEntity("l", model(), CONSUMER, PUBLISHER)
     assert decide(result, request(CONSUMER, "audit", licence)).allowed
     assert not decide(result, request(PUBLISHER, "audit", licence)).allowed
+
+
+REMARK = '@id("noted") @remark("look twice") permit (principal, action, resource);'
+
+
+def test_a_remark_grants_nothing() -> None:  # POL-18
+    verdict = ask(REMARK, request(CONSUMER, "invoke", model()))
+    assert (verdict.allowed, verdict.determining) == (False, ())
+    assert "noted" not in verdict.message
+    empty = REMARK.replace("look twice", "")
+    assert not ask(empty, request(CONSUMER, "invoke", model())).allowed
+
+
+def test_a_remark_is_named_beside_a_permit() -> None:  # POL-18
+    text = REMARK + policy("principal.registered", name="known")
+    verdict = ask(text, request(CONSUMER, "invoke", model()))
+    assert (verdict.allowed, verdict.determining) == (True, ("known", "noted"))
+    assert ask(text, request(STRANGER, "invoke", model())).determining == ()
+
+
+def test_a_forbid_is_no_remark() -> None:  # POL-18
+    refused = compile_set(REMARK.replace("permit", "forbid"))
+    assert isinstance(refused, Rejected)
+    assert (refused.rule, refused.code) == ("POL-18", "policy_remark")

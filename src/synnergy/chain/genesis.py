@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from synnergy.identity.address import address_of, is_address
 from synnergy.opcodes.entities import wallet_entity
+from synnergy.opcodes.flags import DEFAULT_OVERSIGHT
 from synnergy.policy.check import check_new_set
 from synnergy.policy.digest import policy_digest
 from synnergy.rejected import Rejected
@@ -114,6 +115,7 @@ def apply_genesis(genesis: Genesis, journal: Journal) -> None:
                 deregistered=False,
                 cohort=0,
                 deployer=None,
+                flags=(),
             ),
         )
     records.money.save(journal, records.SINGLE, records.Money(supply, 0, 0))
@@ -130,6 +132,7 @@ def apply_genesis(genesis: Genesis, journal: Journal) -> None:
             gas_version=genesis.gas_version,
         ),
     )
+    records.oversight.save(journal, records.SINGLE, DEFAULT_OVERSIGHT)
     record = records.PolicyRecord(1, policy_digest(genesis.policy), genesis.policy, 0)
     records.policies.save(journal, 1, record)
     records.receipts_root.save(journal, records.SINGLE, Accumulator())

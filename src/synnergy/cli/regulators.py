@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from synnergy.cli import oversight
 from synnergy.cli.command import From, command, group
 from synnergy.cli.ledger import Who, committed
 from synnergy.cli.reply import Reply, plain, reply, table
@@ -38,6 +39,7 @@ def add_to(app: typer.Typer) -> None:
     command(regulators, "freeze")(freeze)
     command(regulators, "unfreeze")(unfreeze)
     command(regulators, "proposals")(proposals)
+    oversight.add_to(regulators)
     policies = group("The policy set that every action is checked against.")
     command(policies, "show")(show_policy)
     command(policies, "set")(set_policy)

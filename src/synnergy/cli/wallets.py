@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from synnergy.cli.command import command, group
-from synnergy.cli.reply import Reply, plain, reply, table
+from synnergy.cli.oversight import worded, worded_limit
+from synnergy.cli.reply import Reply, listing, plain, reply, table
 from synnergy.cli.session import Session
 from synnergy.client.home import load_genesis
 from synnergy.client.keystore import LOCAL_ONLY, create_wallet, list_wallets, unlock
@@ -23,6 +25,7 @@ def add_to(app: typer.Typer) -> None:
     wallets = group("Keys of this home.")
     command(wallets, "create")(create)
     command(wallets, "ls")(ls)
+    command(wallets, "show")(show)
     command(wallets, "request")(request)
     app.add_typer(wallets, name="wallet")
 
@@ -61,6 +64,28 @@ def ls(session: Session) -> Reply:
         [(wallet.name, wallet.address, wallet.sealed) for wallet in wallets],
     )
     return reply({"wallets": rows}, shown)
+
+
+def show(
+    session: Session,
+    who: Annotated[str, typer.Argument(metavar="WHO", help="A wallet's name or an address.")],
+) -> Reply:
+    """Show a wallet as the ledger knows it: registration, balance, limit, flags."""
+    account = session.node.account(session.address(who))
+    wallet = account.wallet or {}
+    summary = {
+        "address": account.address,
+        "registered": account.registered,
+        "jurisdiction": wallet.get("jurisdiction"),
+        "roles": ", ".join(wallet.get("roles", ())),
+        "frozen": wallet.get("frozen", False),
+        "balance": account.balance,
+        "nonce": account.nonce,
+        "refused actions": (account.denials or {}).get("count", 0),
+        "limit": worded_limit(account.limit),
+        "flags": "; ".join(worded(flag) for flag in account.flags) or "none",
+    }
+    return reply(msgspec.to_builtins(account), listing(summary))
 
 
 def request(

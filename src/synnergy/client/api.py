@@ -221,6 +221,21 @@ class Node:
     def proposals(self) -> replies.Proposals:
         return self._read("/v1/proposals", replies.Proposals)
 
+    def flags(self, wallet: str | None = None) -> tuple[replies.Flag, ...]:
+        """Every open flag, or a wallet's."""
+        chosen = {"wallet": wallet} if wallet else {}
+        found: list[replies.Flag] = []
+        while True:
+            page = self._read("/v1/flags", replies.Flags, **chosen)
+            found += page.flags
+            if page.next is None:
+                return tuple(found)
+            chosen["after"] = page.next
+
+    def oversight(self) -> dict[str, int]:
+        """By what parameters conduct is flagged."""
+        return self._read("/v1/oversight", dict[str, int])
+
     # ---- inside ----------------------------------------------------------------------------
 
     def _read(self, path: str, kind: type[T], **query: str) -> T:

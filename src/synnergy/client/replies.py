@@ -96,6 +96,34 @@ class Chain(msgspec.Struct, frozen=True):
     chunk_bytes: int
 
 
+class Flag(msgspec.Struct, frozen=True):
+    """What was noticed about a wallet; `figures` by name."""
+
+    kind: str
+    height: int
+    time: int
+    figures: dict[str, int | str]
+    wallet: str = ""
+
+
+class Flags(msgspec.Struct, frozen=True):
+    """Open flags; `next` is where to go on from, None at the end."""
+
+    flags: tuple[Flag, ...]
+    next: str | None
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """A wallet's spending limit in the present period, which renews at `renews`."""
+
+    amount: int
+    period: int
+    start: int
+    spent: int
+    left: int
+    renews: int
+
+
 class Account(msgspec.Struct, frozen=True):
     address: str
     balance: int
@@ -103,6 +131,8 @@ class Account(msgspec.Struct, frozen=True):
     registered: bool
     wallet: dict[str, Any] | None = None
     denials: dict[str, Any] | None = None
+    flags: tuple[Flag, ...] = ()
+    limit: Limit | None = None
 
 
 class Event(msgspec.Struct, frozen=True):

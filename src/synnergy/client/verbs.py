@@ -17,6 +17,7 @@ from synnergy.opcodes import (
     ledger,
     licences,
     models,
+    oversight,
     regulation,
 )
 from synnergy.wire.transaction import Attachment
@@ -238,6 +239,67 @@ def regulation_set_policy(
     """Replace the policy set, once m regulators gave the same text (m of n, never Cedar)."""
     arguments = governance.SetPolicy(text=text)
     return Call("REGULATION_SET_POLICY", arguments, governance.Agreement, attachments, spends)
+
+
+def regulation_set_limit(
+    *,
+    address: str,
+    amount: int | None,
+    period: int,
+    attachments: tuple[Attachment, ...] = (),
+    spends: int = 0,
+) -> Call[models.Done]:
+    """Limit what may leave a wallet in a period, or lift its limit; fees are no spending."""
+    arguments = oversight.SetLimit(address=address, amount=amount, period=period)
+    return Call("REGULATION_SET_LIMIT", arguments, models.Done, attachments, spends)
+
+
+def regulation_clear_flags(
+    *,
+    address: str,
+    kinds: tuple[Literal["amount", "ceiling", "denials", "ramp", "ring", "velocity"], ...],
+    reason: str,
+    attachments: tuple[Attachment, ...] = (),
+    spends: int = 0,
+) -> Call[models.Done]:
+    """Clear a wallet's flags, once somebody has looked; the wallet's figures stay."""
+    arguments = oversight.ClearFlags(address=address, kinds=kinds, reason=reason)
+    return Call("REGULATION_CLEAR_FLAGS", arguments, models.Done, attachments, spends)
+
+
+def regulation_set_oversight(
+    *,
+    window: int,
+    amount_sample: int,
+    amount_factor: int,
+    velocity_windows: int,
+    velocity_payments: int,
+    velocity_factor: int,
+    ceiling: int,
+    denials: int,
+    ramp_rises: int,
+    ramp_factor: int,
+    ring_wallets: int,
+    cohort_blocks: int,
+    attachments: tuple[Attachment, ...] = (),
+    spends: int = 0,
+) -> Call[governance.Agreement]:
+    """Change when conduct is flagged, once m regulators gave the same parameters."""
+    arguments = oversight.SetOversight(
+        window=window,
+        amount_sample=amount_sample,
+        amount_factor=amount_factor,
+        velocity_windows=velocity_windows,
+        velocity_payments=velocity_payments,
+        velocity_factor=velocity_factor,
+        ceiling=ceiling,
+        denials=denials,
+        ramp_rises=ramp_rises,
+        ramp_factor=ramp_factor,
+        ring_wallets=ring_wallets,
+        cohort_blocks=cohort_blocks,
+    )
+    return Call("REGULATION_SET_OVERSIGHT", arguments, governance.Agreement, attachments, spends)
 
 
 def contract_deploy(

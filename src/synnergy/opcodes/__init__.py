@@ -9,6 +9,7 @@ from synnergy.opcodes import (
     ledger,
     licences,
     models,
+    oversight,
     regulation,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "ledger",
     "licences",
     "models",
+    "oversight",
     "regulation",
 ]

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from synnergy.opcodes.activity import put_down
 from synnergy.opcodes.context import Context, debit, hold
 from synnergy.opcodes.entities import ledger_resource
 from synnergy.rejected import Rejected
@@ -84,7 +85,9 @@ def commit(context: Context, arguments: Commit) -> Committed | Rejected:
             f"the digest {arguments.digest.hex()} was committed to before by {existing.owner}",
         )
     deposit = DEPOSIT_PER_CHUNK * len(arguments.chunks)
-    refused = debit(context.journal, context.actor, deposit)
+    refused = put_down(context, context.actor, deposit) or debit(
+        context.journal, context.actor, deposit
+    )
     if refused is not None:
         return refused
     hold(context.journal, deposits=deposit)

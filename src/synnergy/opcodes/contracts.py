@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from synnergy.gas.meter import Meter
 from synnergy.identity.address import derived_address
+from synnergy.opcodes.activity import pay_out
 from synnergy.opcodes.context import Context, Frame, move
 from synnergy.opcodes.entities import Resource, ledger_resource, wallet_entity
 from synnergy.opcodes.frames import begin, keep, note_failure, run_contract, undo
@@ -127,6 +128,7 @@ def deploy(context: Context, arguments: Deploy) -> Deployed | Rejected:
             deregistered=False,
             cohort=0,
             deployer=deployer,
+            flags=(),
         ),
     )
     if records.accounts.load(journal, address) is None:
@@ -178,7 +180,9 @@ def call(context: Context, arguments: CallContract) -> ContractCalled | Rejected
         # Verified when it was deployed, under a table that is no longer in force.
         return program
     point = begin(context)
-    refused = move(context.journal, context.actor, arguments.contract, arguments.amount)
+    refused = pay_out(context, context.actor, arguments.contract, arguments.amount) or move(
+        context.journal, context.actor, arguments.contract, arguments.amount
+    )
     if refused is not None:
         outcome = Outcome("refused", b"", 0, refused)
     else:

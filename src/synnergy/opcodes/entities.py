@@ -43,6 +43,7 @@ def wallet_entity(journal: Journal, governance: records.Governance, address: str
         regulator=address in governance.regulators,
         operator="operator" in roles,
         denials=denied.count if denied else 0,
+        flags=wallet.flags if wallet else (),
     )
 
 

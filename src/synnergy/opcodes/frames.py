@@ -13,6 +13,7 @@ import msgspec
 
 from synnergy.gas.meter import Meter
 from synnergy.opcodes.context import Context, Frame
+from synnergy.opcodes.flags import count_denial
 from synnergy.opcodes.host import DomainHost
 from synnergy.opcodes.inference import receipt_policy
 from synnergy.opcodes.licences import settle
@@ -126,14 +127,7 @@ def record_failures(context: Context) -> None:
             context.journal, model, msgspec.structs.replace(stats, failures=stats.failures + 1)
         )
     for rejection in context.refusals:
-        known = records.denials.load(context.journal, context.sender)
-        records.denials.save(
-            context.journal,
-            context.sender,
-            records.Denials(
-                (known.count if known else 0) + 1, rejection.rule, context.block.height
-            ),
-        )
+        count_denial(context, context.sender, rejection.rule)
         context.emit(
             "action.refused", wallet=context.sender, rule=rejection.rule, code=rejection.code
         )

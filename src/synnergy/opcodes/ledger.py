@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from synnergy.identity.address import is_address
+from synnergy.opcodes.activity import pay_out
 from synnergy.opcodes.context import Context, move
 from synnergy.opcodes.entities import Resource, wallet_entity
 from synnergy.rejected import Rejected
@@ -39,7 +40,9 @@ def recipient(context: Context, arguments: Transfer) -> Resource | Rejected:
 )
 def transfer(context: Context, arguments: Transfer) -> Transferred | Rejected:
     """Move an amount from the sender's balance to another wallet's."""
-    refused = move(context.journal, context.actor, arguments.to, arguments.amount)
+    refused = pay_out(context, context.actor, arguments.to, arguments.amount) or move(
+        context.journal, context.actor, arguments.to, arguments.amount
+    )
     if refused is not None:
         return refused
     context.emit(

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from synnergy.opcodes.activity import pay_out
 from synnergy.opcodes.context import Context, Event, Settlement, credit, debit, hold
 from synnergy.opcodes.entities import Resource, load_model, model_resource
 from synnergy.rejected import Rejected
@@ -38,7 +39,7 @@ class Bought(Struct, frozen=True):
 def buy_resource(context: Context, arguments: Buy) -> Resource | Rejected:
     offer = records.offers.load(context.journal, arguments.model)
     total = min((offer.price_per_call if offer else 0) * arguments.calls, MAX_INTEGER)
-    return model_resource(context, arguments.model, calls=arguments.calls, total=total)
+    return model_resource(context, arguments.model, calls=arguments.calls, periods=0, total=total)
 
 
 @domain_opcode(
@@ -70,7 +71,10 @@ def buy(context: Context, arguments: Buy) -> Bought | Rejected:
             "the offer or the file is not the one shown; look again and buy what is there now",
         )
     escrow = offer.price_per_call * arguments.calls
-    refused = debit(context.journal, context.actor, escrow)
+    recipient = model.publisher if model.publisher == context.actor else None
+    refused = pay_out(context, context.actor, recipient, escrow) or debit(
+        context.journal, context.actor, escrow
+    )
     if refused is not None:
         return refused
     hold(context.journal, escrowed=escrow)

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from synnergy.identity.address import address_of
 from synnergy.identity.keys import verify_signature
+from synnergy.opcodes.cohorts import join_cohort
 from synnergy.opcodes.context import Context
 from synnergy.opcodes.entities import Resource, named_wallet, wallet_entity
 from synnergy.opcodes.models import Done, model_id
@@ -122,8 +123,11 @@ def register(context: Context, arguments: Register) -> Registered | Rejected:
             deregistered=False,
             cohort=existing.cohort if existing else context.block.height,
             deployer=None,
+            flags=existing.flags if existing else (),
         ),
     )
+    if existing is None:
+        join_cohort(context, context.sender, address)
     if records.accounts.load(context.journal, address) is None:
         records.accounts.save(context.journal, address, records.Account(0, 0))
     context.emit(

@@ -157,6 +157,8 @@ def _ask(compiled: CompiledSet, question: cedar.Question) -> Verdict:
         return _failure(f"the policy could not be evaluated: {_list(names, ', ')}")
     heads = _sorted_by_id(compiled.heads[position] for position in answer.determining)
     determining = tuple(head.id for head in heads)
+    if answer.allowed and all(head.remark is not None for head in heads):
+        return Verdict(False, (), _explain_default(compiled, question.action))  # POL-18
     if answer.allowed:
         return Verdict(True, determining, f"permitted by {_list(determining, ', ')}")
     if heads:
@@ -167,7 +169,9 @@ def _ask(compiled: CompiledSet, question: cedar.Question) -> Verdict:
 def _explain_default(compiled: CompiledSet, action: str) -> str:
     """What would have permitted the action (POL-3)."""
     permits = _sorted_by_id(
-        head for head in compiled.heads if head.effect == "permit" and head.covers(action)
+        head
+        for head in compiled.heads
+        if head.effect == "permit" and head.remark is None and head.covers(action)
     )
     if not permits:
         return f"no policy permits {action}"

@@ -26,6 +26,7 @@ class WalletEntity:
     regulator: bool = False
     operator: bool = False
     denials: int = 0
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def entity_attributes(entity: Entity) -> CedarRecord:
                 "regulator": entity.regulator,
                 "operator": entity.operator,
                 "denials": entity.denials,
+                "flags": sorted(entity.flags),
             }
         case ModelEntity():
             return {

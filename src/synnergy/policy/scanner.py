@@ -24,6 +24,7 @@ ERROR_REASON = "error"
 """What a verdict names when the policy could not be evaluated; no policy may be called so."""
 
 _POLICY_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_ANNOTATIONS = ("id", "advice", "remark")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -32,12 +33,14 @@ class PolicyHead:
     """What can be said of a policy without evaluating it.
 
     `actions` are the action names in its scope, sorted, or None where it speaks of every action;
-    `source` is the policy's own text, from its first annotation to its semicolon.
+    `source` is the policy's own text, from its first annotation to its semicolon. A permit with a
+    `remark` grants nothing: a verdict names it where it holds (POL-18).
     """
 
     id: str
     effect: Literal["permit", "forbid"]
     advice: str
+    remark: str | None
     actions: tuple[str, ...] | None
     source: str
 
@@ -127,6 +130,8 @@ def _read_head(source: str, statement: Sequence[Token]) -> PolicyHead | Rejected
             'a policy without a good @id; write @id("a-name") before it: up to 64 of a-z, 0-9, '
             f"dot, dash, underscore, and not {ERROR_REASON}",
         )
+    if effect.text == "forbid" and "remark" in annotations:
+        return _refuse("POL-18", "policy_remark", effect, "a forbid that is a remark: it decides")
     actions = _read_actions(statement, index + 1)
     if isinstance(actions, Rejected):
         return actions
@@ -134,20 +139,21 @@ def _read_head(source: str, statement: Sequence[Token]) -> PolicyHead | Rejected
         id=identifier,
         effect="permit" if effect.text == "permit" else "forbid",
         advice=annotations.get("advice", ""),
+        remark=annotations.get("remark"),
         actions=actions[0],
         source=source[statement[0].offset : statement[-1].end],
     )
 
 
 def _read_annotation(tokens: Sequence[Token]) -> tuple[str, str] | Rejected:
-    """`@id("…")` or `@advice("…")`: five tokens, a plain string."""
+    """`@id("…")`, `@advice("…")` or `@remark("…")`: five tokens, a plain string."""
     shape = [token.kind if token.kind != "symbol" else token.text for token in tokens]
-    if shape != ["@", "name", "(", "string", ")"] or tokens[1].text not in ("id", "advice"):
+    if shape != ["@", "name", "(", "string", ")"] or tokens[1].text not in _ANNOTATIONS:
         return _refuse(
             "POL-6",
             "policy_annotation",
             tokens[0],
-            'an annotation other than @id("…") and @advice("…")',
+            'an annotation other than @id("…"), @advice("…") and @remark("…")',
         )
     value = tokens[3].content
     if "\\" in value or len(value.encode()) > MAX_ADVICE_BYTES:

@@ -28,6 +28,8 @@ from synnergy.wire.types import (
 )
 
 Role = Literal["consumer", "operator", "publisher", "regulator", "trainer"]
+#: What can be noticed about a wallet (OVR-2 … OVR-7).
+FlagKind = Literal["amount", "ceiling", "denials", "ramp", "ring", "velocity"]
 Risk = Literal["minimal", "limited", "high"]
 ModelId = Annotated[bytes, Meta(min_length=20, max_length=20)]
 
@@ -40,10 +42,11 @@ class Account(Struct, frozen=True):
 
 
 class Wallet(Struct, frozen=True):
-    """A wallet known to the regulatory node; `roles` sorted and unique.
+    """A wallet known to the regulatory node; `roles` and `flags` sorted and unique.
 
-    `cohort` is the height of its first registration. A contract is a wallet too: it has no key,
-    and `deployer` names the wallet that answers for it.
+    `flags` are the kinds of its open flags, whose figures `Flags` holds. `cohort` is the height of
+    its first registration. A contract is a wallet too: it has no key, and `deployer` names the
+    wallet that answers for it.
     """
 
     public_key: bytes
@@ -57,14 +60,128 @@ class Wallet(Struct, frozen=True):
     deregistered: bool
     cohort: Height
     deployer: Address | None
+    flags: tuple[FlagKind, ...]
 
 
 class Denials(Struct, frozen=True):
-    """Refused actions of a wallet, written after the rollback of what was refused."""
+    """Refused actions of a wallet, written after the rollback of what was refused.
+
+    `recent` of them fell into the window that began at `window`, and into no flag yet.
+    """
 
     count: Count
     last_rule: ShortText
     last_height: Height
+    window: Time
+    recent: Count
+
+
+class Oversight(Struct, frozen=True):
+    """When conduct is flagged (OVR-1): factors, samples, and windows of block time in ms.
+
+    A factor of 0 never flags.
+    """
+
+    window: Annotated[int, Meta(ge=1_000, le=366 * 24 * 3600 * 1000)]
+    amount_sample: Annotated[int, Meta(ge=1, le=1_000)]
+    amount_factor: Annotated[int, Meta(ge=0, le=1_000_000)]
+    velocity_windows: Annotated[int, Meta(ge=1, le=1_000)]
+    velocity_payments: Annotated[int, Meta(ge=1, le=1_000_000)]
+    velocity_factor: Annotated[int, Meta(ge=0, le=1_000_000)]
+    ceiling: Amount
+    denials: Annotated[int, Meta(ge=1, le=1_000_000)]
+    ramp_rises: Annotated[int, Meta(ge=1, le=1_000)]
+    ramp_factor: Annotated[int, Meta(ge=0, le=1_000_000)]
+    ring_wallets: Annotated[int, Meta(ge=2, le=8)]
+    cohort_blocks: Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class SpendingLimit(Struct, frozen=True):
+    """At most `amount` leaves the wallet in each `period` of ms; the present one began at
+    `start`, and `spent` left in it (OVR-11)."""
+
+    amount: Amount
+    period: Annotated[int, Meta(ge=1_000, le=10 * 366 * 24 * 3600 * 1000)]
+    start: Time
+    spent: Amount
+
+
+class CohortKey(Struct, frozen=True):
+    """A group of wallets that one regulator registered from this height on (OVR-8)."""
+
+    regulator: Address
+    height: Height
+
+
+class Activity(Struct, frozen=True):
+    """What left a wallet, as running figures of a fixed size (OVR-2 … OVR-6).
+
+    `payments` and `total` are the sample that an amount is held against. `window_payments` fell
+    into the window that began at `window`; `windows` earlier ones saw `earlier` payments. An epoch
+    is five payments: `epoch_payments` and `epoch_total` are of the present one, `last_epoch` is
+    the total of the one before, after `rises` rises in a row from `base`; `dust` payments in a
+    row were too small for it.
+    """
+
+    payments: Count
+    total: Amount
+    window: Time
+    window_payments: Count
+    windows: Count
+    earlier: Count
+    epoch_payments: Count
+    epoch_total: Amount
+    last_epoch: Amount
+    base: Amount
+    rises: Count
+    dust: Count
+    cohort: CohortKey | None
+    limit: SpendingLimit | None
+
+
+class Paid(Struct, frozen=True):
+    """Who of a cohort paid one recipient, and how much, in the present window."""
+
+    recipient: Address
+    payers: tuple[Address, ...]
+    amount: Amount
+
+
+class Cohort(Struct, frozen=True):
+    """What the wallets of a cohort paid in the window that began at `window` (OVR-7).
+
+    `first` are the first of its `wallets`. `payers` paid anybody, and `amount` is the sum;
+    `inner` paid each other. Each tuple of wallets ends where there are enough to be a ring.
+    """
+
+    wallets: Count
+    first: tuple[Address, ...]
+    window: Time
+    payers: tuple[Address, ...]
+    amount: Amount
+    inner: tuple[Address, ...]
+    recipients: tuple[Paid, ...]
+
+
+class LastCohort(Struct, frozen=True):
+    """The height of a regulator's latest cohort."""
+
+    height: Height
+
+
+class Flag(Struct, frozen=True):
+    """Something noticed about a wallet, and the figures that made it so, by name."""
+
+    kind: FlagKind
+    height: Height
+    time: Time
+    figures: dict[str, int | str]
+
+
+class Flags(Struct, frozen=True):
+    """A wallet's open flags: one of a kind, sorted by it."""
+
+    flags: tuple[Flag, ...]
 
 
 class Money(Struct, frozen=True):
@@ -254,6 +371,12 @@ class Marker(Struct, frozen=True):
 accounts = Table(b"ac", "accounts", Account)
 wallets = Table(b"wa", "wallets", Wallet)
 denials = Table(b"dn", "denials", Denials)
+oversight = Table(b"ov", "oversight", Oversight)
+activities = Table(b"ay", "activities", Activity)
+flags = Table(b"fg", "flags", Flags)
+#: (regulator, height) → what the wallets registered together paid.
+cohorts = Table(b"ch", "cohorts", Cohort)
+last_cohorts = Table(b"lc", "last_cohorts", LastCohort)
 money = Table(b"mo", "money", Money)
 governance = Table(b"gv", "governance", Governance)
 policies = Table(b"po", "policies", PolicyRecord)

@@ -6,6 +6,7 @@ from synnergy.api.routes import (
     events,
     market,
     operation,
+    oversight,
     payloads,
     prices,
     regulation,
@@ -22,6 +23,7 @@ ROUTERS = (
     contracts.router,
     payloads.router,
     regulation.router,
+    oversight.router,
     prices.router,
     operation.router,
 )

@@ -11,6 +11,7 @@ from synnergy.chain.archive import Location, height_key, load_block, load_payloa
 from synnergy.chain.block import StoredTransaction
 from synnergy.chain.genesis import Genesis
 from synnergy.chain.queries.moment import Moment
+from synnergy.chain.queries.oversight import LimitView, limit_view, open_flags
 from synnergy.gas.schedule import load_schedule
 from synnergy.opcodes.artefacts import CHUNK_BYTES
 from synnergy.opcodes.context import Payload
@@ -117,6 +118,8 @@ class AccountView(Struct, frozen=True):
     registered: bool
     wallet: records.Wallet | None
     denials: records.Denials | None
+    flags: tuple[records.Flag, ...]
+    limit: LimitView | None
 
 
 def chain_view(moment: Moment, genesis: Genesis) -> ChainView:
@@ -230,6 +233,8 @@ def account_view(moment: Moment, address: str) -> AccountView:
         registered=wallet is not None,
         wallet=wallet,
         denials=records.denials.load(moment.state, address),
+        flags=open_flags(moment, address),
+        limit=limit_view(moment, address),
     )
 
 

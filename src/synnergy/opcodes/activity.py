@@ -1,0 +1,218 @@
+"""What leaves a wallet: held against its limit, and noticed where it is unlike the wallet.
+
+`pay_out` is for every verb that moves a wallet's value to another one. One record of a fixed size
+is read and written for it; only wallets registered in a row have a second one (`cohorts`). All
+arithmetic is on integers (OVR-1). What each kind sees, and what it doesn't, is in
+`spec/oversight.md`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from synnergy.opcodes.cohorts import QUIET, notice_ring
+from synnergy.opcodes.context import Context
+from synnergy.opcodes.flags import load_oversight, raise_flag, window_of
+from synnergy.rejected import Rejected
+from synnergy.state import records
+from synnergy.wire.types import MAX_INTEGER
+
+#: Payments of an epoch, whose totals are compared with one another (OVR-5).
+EPOCH = 5
+#: A payment below the mean of the last epoch divided by this is dust, and in no epoch.
+DUST = 10
+#: After so much dust in a row the wallet is taken for a smaller one, and begins anew.
+MOST_DUST = 4 * EPOCH
+#: A sample that outgrows this is halved, so that it follows the wallet and stays small.
+MOST_SAMPLES = 1_000
+
+
+class Finding(NamedTuple):
+    kind: records.FlagKind
+    figures: dict[str, int | str]
+
+
+def pay_out(context: Context, wallet: str, recipient: str | None, amount: int) -> Rejected | None:
+    """Hold an outgoing amount against the wallet's limit, then record it; or say why not."""
+    if _moves_nothing(wallet, recipient, amount):
+        return None
+    before = records.activities.load(context.journal, wallet) or QUIET
+    refused = _over(before.limit, wallet, amount, context.block.time)
+    if refused is not None:
+        return refused
+    _record(context, before, wallet, recipient, amount)
+    return None
+
+
+def check_limit(context: Context, wallet: str, amount: int) -> Rejected | None:
+    """Whether the wallet's limit allows `amount` more in the present period (OVR-11)."""
+    known = records.activities.load(context.journal, wallet)
+    return _over(known.limit, wallet, amount, context.block.time) if known is not None else None
+
+
+def record_outgoing(context: Context, wallet: str, recipient: str | None, amount: int) -> None:
+    """Record what left a wallet; `recipient` is None where nobody has it yet (OVR-2 … OVR-7)."""
+    if not _moves_nothing(wallet, recipient, amount):
+        before = records.activities.load(context.journal, wallet) or QUIET
+        _record(context, before, wallet, recipient, amount)
+
+
+def put_down(context: Context, wallet: str, amount: int) -> Rejected | None:
+    """Count a deposit, which comes back, towards the limit and nothing else (OVR-11)."""
+    before = records.activities.load(context.journal, wallet)
+    if before is None or before.limit is None:
+        return None
+    refused = _over(before.limit, wallet, amount, context.block.time)
+    if refused is None:
+        spent = _spend(before.limit, amount, context.block.time)
+        records.activities.save(
+            context.journal, wallet, msgspec.structs.replace(before, limit=spent)
+        )
+    return refused
+
+
+def present_limit(limit: records.SpendingLimit, time: int) -> records.SpendingLimit:
+    """A limit as of the period that holds `time`."""
+    passed = (time - limit.start) // limit.period
+    if passed <= 0:
+        return limit
+    start = limit.start + passed * limit.period
+    return records.SpendingLimit(limit.amount, limit.period, start, 0)
+
+
+def observe(
+    before: records.Activity, oversight: records.Oversight, amount: int, time: int
+) -> tuple[records.Activity, list[Finding]]:
+    """The figures after one more payment, and what of it is to be flagged. Pure."""
+    findings: list[Finding] = []
+    sample = before.payments
+    if (
+        oversight.amount_factor
+        and sample >= oversight.amount_sample
+        and amount * sample > oversight.amount_factor * before.total
+    ):
+        average = before.total // sample
+        figures = {"amount": amount, "average": average, "payments": sample}
+        findings.append(Finding("amount", {**figures, "factor": oversight.amount_factor}))
+    if amount > oversight.ceiling:
+        findings.append(Finding("ceiling", {"amount": amount, "ceiling": oversight.ceiling}))
+    payments, total = sample + 1, before.total + amount
+    while payments > MOST_SAMPLES or total > MAX_INTEGER:
+        payments, total = payments // 2, total // 2
+    after = msgspec.structs.replace(before, payments=payments, total=total)
+    after = _observe_velocity(after, oversight, time, findings)
+    return _observe_ramp(after, oversight, amount, findings), findings
+
+
+def _observe_velocity(
+    before: records.Activity, oversight: records.Oversight, time: int, findings: list[Finding]
+) -> records.Activity:
+    """Count this payment into its window; a burst is found once, when it passes the mark."""
+    window = window_of(oversight, time)
+    count, windows, earlier = before.window_payments + 1, before.windows, before.earlier
+    if window != before.window:
+        count = 1
+        windows += before.window_payments > 0
+        earlier += before.window_payments
+        if windows > MOST_SAMPLES:
+            windows, earlier = windows // 2, earlier // 2
+
+    def is_burst(payments: int) -> bool:
+        return (
+            payments >= oversight.velocity_payments
+            and payments * windows > oversight.velocity_factor * earlier
+        )
+
+    seen = oversight.velocity_factor and windows >= oversight.velocity_windows
+    if seen and is_burst(count) and not is_burst(count - 1):
+        figures = {"payments": count, "earlier_payments": earlier, "earlier_windows": windows}
+        settings = {"window": oversight.window, "factor": oversight.velocity_factor}
+        findings.append(Finding("velocity", {**figures, **settings}))
+    return msgspec.structs.replace(
+        before, window=window, window_payments=count, windows=windows, earlier=earlier
+    )
+
+
+def _observe_ramp(
+    before: records.Activity, oversight: records.Oversight, amount: int, findings: list[Finding]
+) -> records.Activity:
+    """Count this payment into its epoch; compare the epoch with the last where it is full."""
+    if amount * EPOCH * DUST < before.last_epoch:
+        if before.dust + 1 < MOST_DUST:
+            return msgspec.structs.replace(before, dust=before.dust + 1)
+        return msgspec.structs.replace(
+            before, epoch_payments=0, epoch_total=0, last_epoch=0, base=0, rises=0, dust=0
+        )
+    count, total = before.epoch_payments + 1, min(before.epoch_total + amount, MAX_INTEGER)
+    if count < EPOCH:
+        return msgspec.structs.replace(before, epoch_payments=count, epoch_total=total, dust=0)
+    base, rises = total, 0
+    if before.last_epoch and total > before.last_epoch:
+        base, rises = before.base, before.rises + 1
+    if (
+        oversight.ramp_factor
+        and rises >= oversight.ramp_rises
+        and total >= oversight.ramp_factor * base
+    ):
+        figures = {"from": base, "to": total, "rises": rises, "factor": oversight.ramp_factor}
+        findings.append(Finding("ramp", {**figures}))
+        base, rises = total, 0
+    return msgspec.structs.replace(
+        before, epoch_payments=0, epoch_total=0, last_epoch=total, base=base, rises=rises, dust=0
+    )
+
+
+def _moves_nothing(wallet: str, recipient: str | None, amount: int) -> bool:
+    return amount == 0 or recipient == wallet
+
+
+def _record(
+    context: Context, before: records.Activity, wallet: str, recipient: str | None, amount: int
+) -> None:
+    oversight = load_oversight(context.journal)
+    time = context.block.time
+    after, findings = observe(before, oversight, amount, time)
+    if before.limit is not None:
+        after = msgspec.structs.replace(after, limit=_spend(before.limit, amount, time))
+    records.activities.save(context.journal, wallet, after)
+    for kind, figures in findings:
+        raise_flag(context, wallet, kind, figures)
+    if before.cohort is not None:
+        notice_ring(context, oversight, before.cohort, wallet, recipient, amount)
+
+
+def _over(
+    limit: records.SpendingLimit | None, wallet: str, amount: int, time: int
+) -> Rejected | None:
+    if limit is None:
+        return None
+    present = present_limit(limit, time)
+    left = max(0, present.amount - present.spent)
+    if amount <= left:
+        return None
+    renews = present.start + present.period
+    return Rejected(
+        "OVR-11",
+        "spending_limit",
+        f"{wallet} may spend {present.amount} in each period of {_span(present.period)}:"
+        f" {present.spent} is spent, {left} is left, {amount} was asked for; the period renews in"
+        f" {_span(renews - time)}, at the block time {renews} ms",
+    )
+
+
+def _spend(limit: records.SpendingLimit, amount: int, time: int) -> records.SpendingLimit:
+    present = present_limit(limit, time)
+    spent = min(present.spent + amount, MAX_INTEGER)
+    return msgspec.structs.replace(present, spent=spent)
+
+
+def _span(milliseconds: int) -> str:
+    """A length of time in hours and minutes, or in seconds, rounded up."""
+    if milliseconds < 60_000:
+        return f"{-(-milliseconds // 1_000)} s"
+    hours, minutes = divmod(-(-milliseconds // 60_000), 60)
+    if minutes == 0:
+        return f"{hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
