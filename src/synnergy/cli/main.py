@@ -17,6 +17,7 @@ import typer
 from synnergy import __version__
 from synnergy.cli import (
     chain,
+    contracts,
     demo,
     events,
     gas,
@@ -55,6 +56,7 @@ def build_app() -> typer.Typer:
     receipts.add_to(app)
     gas.add_to(app)
     opcodes.add_to(app)
+    contracts.add_to(app)
     tensors.add_to(app)
     chain.add_to(app)
     events.add_to(app)
