@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 SECONDS ?= 30
-RUNS ?= 20
+RUNS ?= 22
 
-.PHONY: setup demo test lint gen bench fuzz lock clean
+.PHONY: setup demo test lint gen bench fuzz crash lock clean
 setup: $(VENV)/.runtime
 
 $(VENV)/.created:
@@ -51,6 +51,10 @@ bench: $(VENV)/.dev
 # Linux only. Looks for inputs that break a promise, SECONDS for each target of fuzz/targets/.
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m fuzz --seconds $(SECONDS)
+
+# Ends a ledger RUNS times, at every named point and at random, and looks it over each time.
+crash: $(VENV)/.dev
+	$(BIN)/python -m tests.crash.siege --runs $(RUNS)
 
 # Maintainers only: resolves the pins of pyproject.toml into the three lock files.
 lock: $(VENV)/.created

@@ -1,6 +1,7 @@
 """A ledger that ends itself, as a power cut would, at a chosen point of a chosen block.
 
-`python -m tests.crash.driver FOLDER POINT HEIGHT` prints a line for each acknowledged transfer.
+`python -m tests.crash.driver FOLDER POINT HEIGHT` goes on with the ledger in FOLDER and prints a
+line for each acknowledged transfer. With a POINT that isn't one it goes on until it is killed.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from synnergy.chain.application import Application
 from synnergy.engines.solo import SoloEngine, Submitted
+from synnergy.state import records
 from synnergy.state.store import Batch, Store
 from tests.crash.load import envelope
 from tests.ledger.harness import OPERATOR, SIGNER, genesis
@@ -80,7 +83,9 @@ def main() -> None:
     application = Application(Store.open(Path(folder)), genesis())
     engine = SoloEngine(application, SIGNER)
     engine.start()
-    for nonce in range(int(height) + 1):
+    account = records.accounts.load(application.journal(), OPERATOR.address)
+    assert account is not None
+    for nonce in count(account.nonce):
         identifier, raw = envelope(OPERATOR, nonce, application.chain_id)
         waiting = engine.submit(raw)
         assert isinstance(waiting, Submitted)
