@@ -19,7 +19,7 @@ import msgspec
 from synnergy.gas.meter import Meter
 from synnergy.gas.schedule import Schedule
 from synnergy.identity.authenticate import Transaction
-from synnergy.opcodes.context import BlockInfo, Context, Event, Payload, credit, debit
+from synnergy.opcodes.context import BlockInfo, Context, Erasure, Event, Payload, credit, debit
 from synnergy.opcodes.frames import begin, keep, note_failure, record_failures, run, undo
 from synnergy.policy.engine import CompiledSet
 from synnergy.receipts.receipt import Receipt
@@ -61,11 +61,12 @@ class TransactionResult(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """A result together with what is kept beside the tree."""
+    """A result together with what is kept, and forgotten, beside the tree."""
 
     result: TransactionResult
     receipts: tuple[Receipt, ...]
     outputs: tuple[tuple[bytes, Payload], ...]
+    erasures: tuple[Erasure, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +277,7 @@ def conclude(context: Context, outcome: Outcome, fee: int) -> Executed:
         receipts=tuple(receipt.id for receipt in receipts),
     )
     outputs = tuple(settlement.output for settlement in context.settlements)
-    return Executed(result, tuple(receipts), outputs)
+    return Executed(result, tuple(receipts), outputs, tuple(context.erasures))
 
 
 def inadmissible(transaction: bytes, why: Rejected) -> Executed:
@@ -285,4 +286,4 @@ def inadmissible(transaction: bytes, why: Rejected) -> Executed:
     result = TransactionResult(
         transaction, "inadmissible", why.rule, why.code, message, "", 0, 0, b"", (), ()
     )
-    return Executed(result, (), ())
+    return Executed(result, (), (), ())

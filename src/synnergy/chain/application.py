@@ -16,12 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from synnergy.chain.archive import (
+    Archived,
     Location,
     PayloadKey,
+    WriteSet,
+    entry_key,
     height_key,
-    join_parties,
     load_block,
     payload_database,
     payloads_of,
@@ -36,6 +39,7 @@ from synnergy.chain.block import (
     transactions_root,
 )
 from synnergy.chain.genesis import Genesis, apply_genesis, chain_id_of, encode_genesis_file
+from synnergy.chain.payloads import PayloadChanges, oldest_payload
 from synnergy.chain.snapshot import Manifest, restore_snapshot, write_snapshot
 from synnergy.gas.schedule import BrokenSchedule, Schedule, ensure_gas_costs, load_schedule
 from synnergy.identity.authenticate import Transaction, authenticate
@@ -74,6 +78,10 @@ MAX_BLOCK_BYTES = 8 * 1024 * 1024
 REMEMBERED_BYTES = 64 * 1024 * 1024
 
 
+#: Every transaction of a block is executed.
+NOTHING_ARCHIVED: Mapping[int, Archived] = MappingProxyType({})
+
+
 class BadNode(Exception):
     """This node cannot serve this chain; the message names every reason."""
 
@@ -102,8 +110,9 @@ class _Working:
     proposal: Proposal
     journal: Journal
     receipts: tuple[Receipt, ...]
-    payloads: dict[PayloadKey, Payload]
+    payloads: PayloadChanges
     stored: tuple[StoredTransaction, ...]
+    writes: dict[int, WriteSet]
     accumulator_before: accumulator.Accumulator
 
 
@@ -156,8 +165,14 @@ class Application:
         return record
 
     def next_deadline(self) -> int | None:
-        """When something falls due (ms); the solo engine makes a block then (MKT-8)."""
-        return next_deadline(self.journal())
+        """When something falls due (ms); the solo engine makes a block then (MKT-8, ERASE-6)."""
+        journal = self.journal()
+        due = next_deadline(journal)
+        retention = records.retention_of(journal)
+        oldest = oldest_payload(self.store.scan("ages", b"", None, 1)) if retention else None
+        if oldest is None:
+            return due
+        return oldest + retention if due is None else min(due, oldest + retention)
 
     # ---- check, prepare, process -----------------------------------------------------------
 
@@ -243,27 +258,50 @@ class Application:
 
     # ---- finalise, commit ------------------------------------------------------------------
 
-    def finalise(self, proposal: Proposal) -> Finalised:
-        """Execute a block. Deterministic; nothing is durable until `commit`."""
+    def finalise(
+        self, proposal: Proposal, archived: Mapping[int, Archived] = NOTHING_ARCHIVED
+    ) -> Finalised:
+        """Execute a block. Deterministic; nothing is durable until `commit`.
+
+        `archived`, by index, is taken for what those transactions do instead of executing them:
+        for replays that lack their payloads (CHAIN-13).
+        """
         self._tree.discard()
         journal = self.journal()
         before = records.receipts_root.load(journal, records.SINGLE)
         assert before is not None
-        payloads: dict[PayloadKey, Payload] = {}
+        payloads = PayloadChanges(self.store.get, proposal.height, proposal.time)
         events = run_due(journal, proposal.time)
         executed: list[Executed] = []
         stored: list[StoredTransaction] = []
-        around = self.surroundings(proposal.height, proposal.time, journal, payloads)
-        for raw in proposal.transactions:
+        writes: dict[int, WriteSet] = {}
+        around = self.surroundings(proposal.height, proposal.time, journal, payloads.kept)
+        for index, raw in enumerate(proposal.transactions):
+            if index in archived:
+                done = _apply_archived(archived[index], journal, payloads)
+                stored.append(archived[index].stored)
+                writes[index] = archived[index].writes
+                executed.append(done)
+                continue
             transaction = self.authenticate(raw)
-            if isinstance(transaction, Transaction):
-                stored.append(detach(transaction))
-                self._keep(payloads, payloads_of(transaction))
-            else:
+            if not isinstance(transaction, Transaction):
                 stored.append(StoredTransaction(True, raw))
-            done = run_transaction(raw, journal, around)
+                executed.append(run_transaction(raw, journal, around))
+                continue
+            stored.append(detach(transaction))
+            payloads.keep(payloads_of(transaction))
+            if any(attachment.salt for attachment in transaction.attachments):
+                mark = journal.checkpoint()
+                done = run_transaction(raw, journal, around)
+                writes[index] = WriteSet(tuple(journal.written(mark)))
+                journal.commit(mark)
+            else:
+                done = run_transaction(raw, journal, around)
             for commitment, output in done.outputs:
-                self._keep(payloads, {(payload_database(output.salt), commitment): output})
+                payloads.keep({(payload_database(output.salt), commitment): output})
+            for erasure in done.erasures:
+                regulators = _regulators(journal)
+                payloads.erase(erasure, transaction.id, regulators)
             executed.append(done)
         receipts = tuple(receipt for done in executed for receipt in done.receipts)
         if receipts:
@@ -276,12 +314,12 @@ class Application:
             time=proposal.time,
             previous=header_hash(self.header),
             app_hash=self._tree.update(journal.changes()),
-            transactions=transactions_root(proposal.transactions),
+            transactions=transactions_root(tuple(stored)),
             results=results_root(results, tuple(events)),
         )
         finalised = Finalised(header, results, tuple(events))
         self._working = _Working(
-            finalised, proposal, journal, receipts, payloads, tuple(stored), before
+            finalised, proposal, journal, receipts, payloads, tuple(stored), writes, before
         )
         return finalised
 
@@ -302,12 +340,13 @@ class Application:
             block = StoredBlock(header, signature, working.stored, working.finalised.events)
             batch.put("blocks", height, encode(block))
             for index, result in enumerate(working.finalised.results):
-                batch.put("results", height + index.to_bytes(4, "big"), encode(result))
+                batch.put("results", entry_key(header.height, index), encode(result))
                 if result.status != "inadmissible":
                     location = Location(header.height, index)
                     batch.put("transactions", result.transaction, encode(location))
-            for (database, commitment), payload in working.payloads.items():
-                batch.put(database, commitment, encode(payload))
+            for index, changes in working.writes.items():
+                batch.put("writes", entry_key(header.height, index), encode(changes))
+            working.payloads.save(batch, records.retention_of(working.journal))
             if working.receipts:
                 before = working.accumulator_before
                 save_receipts(batch.put, header.height, working.receipts, before, self._tree)
@@ -389,17 +428,6 @@ class Application:
             programs=self._programs_of(schedule),
         )
 
-    def _keep(
-        self, payloads: dict[PayloadKey, Payload], new: Mapping[PayloadKey, Payload]
-    ) -> None:
-        """Add to a block's payloads; one that is kept already keeps its parties."""
-        for key, payload in new.items():
-            known = payloads.get(key)
-            if known is None and payload.parties:
-                stored = self.store.get(*key)
-                known = decode_trusted(stored, Payload) if stored is not None else None
-            payloads[key] = payload if known is None else join_parties(payload, known)
-
     def policy_in(self, journal: Journal) -> CompiledSet:
         """The compiled policy set in force as `journal` stands, compiled once for each text."""
         governance = records.governance.load(journal, records.SINGLE)
@@ -456,3 +484,20 @@ class Application:
         problems = ensure_gas_costs(schedule, names)
         if problems:
             raise BadNode("the gas table does not fit: " + "; ".join(problems))
+
+
+def _regulators(journal: Journal) -> tuple[str, ...]:
+    governance = records.governance.load(journal, records.SINGLE)
+    assert governance is not None
+    return governance.regulators
+
+
+def _apply_archived(archived: Archived, journal: Journal, payloads: PayloadChanges) -> Executed:
+    """What a transaction did, as the archive has it; the header's hashes show whether it did."""
+    for key, value in archived.writes.changes:
+        if value is None:
+            journal.delete(key)
+        else:
+            journal.put(key, value)
+    payloads.keep(archived.chunks)
+    return Executed(archived.result, archived.receipts, (), ())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from synnergy.chain.block import StoredBlock, StoredTransaction
 from synnergy.identity.authenticate import Transaction
 from synnergy.opcodes.context import Payload
+from synnergy.pipeline import TransactionResult
 from synnergy.receipts.proof import ReceiptProof, block_root
 from synnergy.receipts.receipt import Receipt, receipt_leaf
 from synnergy.state import accumulator, records
@@ -42,6 +44,26 @@ class BlockReceipts(Struct, frozen=True):
     state: StateProof
 
 
+class WriteSet(Struct, frozen=True):
+    """What a transaction changed in the state, by key; None is a deletion (CHAIN-13)."""
+
+    changes: tuple[tuple[bytes, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What is kept of a transaction for ever, with which a replay does without its payloads.
+
+    `chunks` are those attachments that are still here: artefact chunks are never erased.
+    """
+
+    stored: StoredTransaction
+    result: TransactionResult
+    receipts: tuple[Receipt, ...]
+    writes: WriteSet
+    chunks: dict[PayloadKey, Payload]
+
+
 class Location(Struct, frozen=True):
     height: Height
     index: Count
@@ -64,6 +86,11 @@ def save_receipts(
 def height_key(height: int) -> bytes:
     """The key of a height, in height order."""
     return height.to_bytes(8, "big")
+
+
+def entry_key(height: int, index: int) -> bytes:
+    """The key of a block's transaction, in order."""
+    return height_key(height) + index.to_bytes(4, "big")
 
 
 def payload_database(salt: bytes) -> str:
@@ -90,8 +117,8 @@ def payloads_of(transaction: Transaction) -> dict[PayloadKey, Payload]:
 
 def join_parties(one: Payload, other: Payload) -> Payload:
     """One payload that two transactions carried: whoever showed it may read it (API-7)."""
-    parties = tuple(sorted({*one.parties, *other.parties}))
-    return Payload(one.salt, one.content, parties)
+    others = tuple(party for party in other.parties if party not in one.parties)
+    return Payload(one.salt, one.content, one.parties + others)
 
 
 def load_payload(get: Get, commitment: bytes) -> Payload | None:
@@ -127,6 +154,28 @@ def load_receipt_proof(get: Get, entry: StoredReceipt) -> ReceiptProof:
         block.before,
         block.state,
     )
+
+
+def load_archived(get: Get, height: int, index: int, stored: StoredTransaction) -> Archived | None:
+    """What replaces executing a transaction again; None where it isn't all there."""
+    key = entry_key(height, index)
+    result_bytes, writes = get("results", key), get("writes", key)
+    if result_bytes is None or writes is None:
+        return None
+    result = decode_trusted(result_bytes, TransactionResult)
+    receipts: list[Receipt] = []
+    for identifier in result.receipts:
+        entry = get("receipts", identifier)
+        if entry is None:
+            return None
+        receipts.append(decode_trusted(decode_trusted(entry, StoredReceipt).leaf, Receipt))
+    chunks: dict[PayloadKey, Payload] = {}
+    for reference in decode_trusted(stored.content, Envelope).body.attachments:
+        chunk = get("artefacts", reference.commitment)
+        if chunk is not None:
+            chunks["artefacts", reference.commitment] = decode_trusted(chunk, Payload)
+    kept = decode_trusted(writes, WriteSet)
+    return Archived(stored, result, tuple(receipts), kept, chunks)
 
 
 def reattach(get: Get, stored: StoredTransaction) -> bytes | None:

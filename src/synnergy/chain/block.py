@@ -53,9 +53,12 @@ def detach(transaction: Transaction) -> StoredTransaction:
     return StoredTransaction(False, encode(Envelope(transaction.body, (signature,), ())))
 
 
-def transactions_root(transactions: tuple[bytes, ...]) -> bytes:
-    """Merkle root over the hashes of the raw envelopes."""
-    return merkle_root([hashlib.sha256(raw).digest() for raw in transactions])
+def transactions_root(transactions: tuple[StoredTransaction, ...]) -> bytes:
+    """Merkle root over what the block keeps of its transactions, never of attachments (CHAIN-12).
+
+    The body binds its attachments by their commitments, so erasing one breaks no hash.
+    """
+    return merkle_root([hashlib.sha256(encode(stored)).digest() for stored in transactions])
 
 
 def consensus_part(result: TransactionResult) -> TransactionResult:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from synnergy.chain.application import Application
 from synnergy.chain.archive import (
+    Archived,
     StoredReceipt,
     height_key,
-    join_parties,
+    load_archived,
     load_block,
     reattach,
 )
@@ -31,17 +32,23 @@ from synnergy.state.export import export_state
 from synnergy.state.merkle import Tree
 from synnergy.state.store import Store
 from synnergy.wire.codec import MAX_BYTES, decode, decode_trusted
+from synnergy.wire.transaction import Envelope, commit, signing_bytes, transaction_id
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """Where the replay ended; `problem` says what differed first, None where nothing did."""
+    """Where the replay ended; `problem` says what differed first, None where nothing did.
+
+    `not_recomputed` are the transactions whose attachments are gone: the archive's write sets and
+    results were applied instead, and gave the headers' hashes.
+    """
 
     height: int
     app_hash: bytes
     problem: str | None
+    not_recomputed: tuple[bytes, ...] = ()
 
 
 def replay(data: Path, genesis: Genesis, progress: Progress | None = None) -> ReplayResult:
@@ -69,8 +76,11 @@ def _replay(
     last = int.from_bytes(stored_height, "big") if stored_height else 0
     signer = bytes.fromhex(genesis.signer)
 
+    skipped: list[bytes] = []
+
     def differs(height: int, what: str) -> ReplayResult:
-        return ReplayResult(height, application.app_hash, f"block {height}: {what}")
+        problem = f"block {height}: {what}"
+        return ReplayResult(height, application.app_hash, problem, tuple(skipped))
 
     begun = source.get("meta", b"first_height")
     if begun is not None:
@@ -82,22 +92,18 @@ def _replay(
     for height in range(1, last + 1):
         try:
             block = load_block(source.get, height)
-            kept = block.transactions if block is not None else ()
-            transactions = [reattach(source.get, transaction) for transaction in kept]
+            again = _again(source, block) if block is not None else "it is missing"
         except ValueError as corrupt:
             return differs(height, f"it is unreadable: {corrupt}")
-        if block is None:
-            return differs(height, "it is missing")
+        if block is None or isinstance(again, str):
+            return differs(height, str(again))
         if block.header.previous != header_hash(application.header):
             return differs(height, "it does not follow the block before it")
         if not verify_signature(signer, header_signing_bytes(block.header), block.signature):
             return differs(height, "its header's signature does not verify")
-        whole = tuple(raw for raw in transactions if raw is not None)
-        if len(whole) < len(transactions):
-            index = transactions.index(None)
-            return differs(height, f"transaction {index} lacks an attachment")
-        proposal = Proposal(height, block.header.time, whole)
-        header = application.finalise(proposal).header
+        proposal, archived = again
+        skipped += [kept.result.transaction for kept in archived.values()]
+        header = application.finalise(proposal, archived).header
         if header != block.header:
             return differs(height, _difference(header, block.header))
         application.commit(block.signature)
@@ -107,7 +113,38 @@ def _replay(
         if progress is not None:
             progress(height, last)
     problem = _damaged_state(source)
-    return ReplayResult(last, application.app_hash, problem)
+    return ReplayResult(last, application.app_hash, problem, tuple(skipped))
+
+
+def _again(source: Store, block: StoredBlock) -> tuple[Proposal, dict[int, Archived]] | str:
+    """A block as it was proposed, with what the archive has of transactions whose attachments are
+    gone (CHAIN-13); or what is missing of it."""
+    height = block.header.height
+    transactions: list[bytes] = []
+    archived: dict[int, Archived] = {}
+    for index, stored in enumerate(block.transactions):
+        raw = reattach(source.get, stored)
+        if raw is None:
+            kept = load_archived(source.get, height, index, stored)
+            if kept is None:
+                return f"transaction {index} lacks an attachment, and what it wrote is not kept"
+            if not _is_signed(kept):
+                return f"transaction {index}, which lacks an attachment, is not signed"
+            archived[index] = kept
+        transactions.append(raw or b"")
+    return Proposal(height, block.header.time, tuple(transactions)), archived
+
+
+def _is_signed(archived: Archived) -> bool:
+    """Whether the body is the result's, and signed: that much shows without its attachments."""
+    envelope = decode_trusted(archived.stored.content, Envelope)
+    if archived.result.transaction != transaction_id(envelope.body):
+        return False
+    message = signing_bytes(envelope.body)
+    return [
+        verify_signature(given.public_key, message, given.signature)
+        for given in envelope.signatures
+    ] == [True]
 
 
 def _kept_otherwise(source: Store, replayed: Store, height: int) -> str | None:
@@ -152,13 +189,16 @@ def _output_holds(source: Store, replayed: Store, receipt: bytes) -> bool:
     if output is None:
         return True
     stored, again = source.get("payloads", output), replayed.get("payloads", output)
-    if stored is None or again is None:
-        return stored is None
+    if stored is None:
+        return True
     kept = decode(stored, Payload, MAX_BYTES)
     if not isinstance(kept, Payload):
         return False
-    # Whoever showed the same bytes later is a party of them by now.
-    return kept == join_parties(decode_trusted(again, Payload), kept)
+    # Who its parties are by now is later blocks' doing.
+    if again is None:
+        return commit(kept.salt, kept.content) == output
+    computed = decode_trusted(again, Payload)
+    return (kept.salt, kept.content) == (computed.salt, computed.content)
 
 
 def _damaged_state(source: Store) -> str | None:

@@ -29,11 +29,16 @@ class Event(Struct, frozen=True):
 
 
 class Payload(Struct, frozen=True):
-    """An attachment or output as kept beside the tree; `parties` may read it, () means anyone."""
+    """An attachment or output as kept beside the tree; `parties` may read it, () means anyone.
+
+    The first party is the one that carried it first. `time` is that of the block that carried it
+    last, in ms; 0 for artefact chunks, which are kept.
+    """
 
     salt: bytes
     content: bytes
     parties: tuple[str, ...]
+    time: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,14 @@ class BlockInfo:
     chain_id: str
     height: int
     time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """That `by` asked for the payload of `commitment` to be erased, in a verb that took effect."""
+
+    commitment: bytes
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +115,7 @@ class Context:
     events: list[Event] = field(default_factory=list[Event])
     settlements: list[Settlement] = field(default_factory=list[Settlement])
     answers: dict[bytes, Answer] = field(default_factory=dict[bytes, Answer])
+    erasures: list[Erasure] = field(default_factory=list[Erasure])
     #: The INVOKE at hand, until it returns; those that failed for good; and why whatever failed.
     attempt: Receipt | None = None
     attempts: list[Receipt] = field(default_factory=list[Receipt])

@@ -27,15 +27,21 @@ from synnergy.vm.machine import Environment
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a frame began: in the journal, among the settlements, among the events."""
+    """Where a frame began: in the journal, among the settlements, the events, the erasures."""
 
     mark: int
     settlements: int
     events: int
+    erasures: int
 
 
 def begin(context: Context) -> Checkpoint:
-    return Checkpoint(context.journal.checkpoint(), len(context.settlements), len(context.events))
+    return Checkpoint(
+        context.journal.checkpoint(),
+        len(context.settlements),
+        len(context.events),
+        len(context.erasures),
+    )
 
 
 def keep(context: Context, point: Checkpoint) -> None:
@@ -47,6 +53,7 @@ def undo(context: Context, point: Checkpoint) -> None:
     """Roll a frame back; calls that were settled in it stay settled (MKT-6)."""
     context.journal.rollback(point.mark)
     del context.events[point.events :]
+    del context.erasures[point.erasures :]
     for settlement in context.settlements[point.settlements :]:
         settle(context.journal, settlement)
         context.events.append(settlement.event)

@@ -117,6 +117,15 @@ class Journal:
             else:
                 self._overlay[key] = before
 
+    def written(self, mark: int) -> list[tuple[bytes, bytes | None]]:
+        """What was written since `mark` and still stands, sorted by key; None is a deletion.
+
+        ValueError if `mark` is not open.
+        """
+        _, length = self._marks[self._position(mark)]
+        keys = sorted({key for key, _ in self._undo[length:]})
+        return [(key, self._overlay[key]) for key in keys]
+
     def _position(self, mark: int) -> int:
         position = bisect_left(self._marks, (mark, 0))
         if position == len(self._marks) or self._marks[position][0] != mark:

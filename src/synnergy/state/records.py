@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from synnergy.state.accumulator import Accumulator
+from synnergy.state.journal import Reader
 from synnergy.state.tables import Table
 from synnergy.wire.codec import Struct
 from synnergy.wire.types import (
@@ -204,6 +205,12 @@ class Governance(Struct, frozen=True):
     gas_version: Count
 
 
+class Retention(Struct, frozen=True):
+    """How long nodes keep a payload after a block last carried it, in ms; 0: for ever."""
+
+    milliseconds: Time
+
+
 class PolicyRecord(Struct, frozen=True):
     version: Count
     hash: Digest
@@ -379,6 +386,7 @@ cohorts = Table(b"ch", "cohorts", Cohort)
 last_cohorts = Table(b"lc", "last_cohorts", LastCohort)
 money = Table(b"mo", "money", Money)
 governance = Table(b"gv", "governance", Governance)
+retention = Table(b"rt", "retention", Retention)
 policies = Table(b"po", "policies", PolicyRecord)
 proposals = Table(b"pr", "proposals", Proposal)
 artefacts = Table(b"ar", "artefacts", Artefact)
@@ -406,3 +414,9 @@ receipts_root = Table(b"rr", "receipts", Accumulator)
 
 #: Key of the tables that hold a single record.
 SINGLE = ""
+
+
+def retention_of(state: Reader) -> int:
+    """The retention period in force, in ms; 0 where payloads are kept for ever (ERASE-5)."""
+    record = retention.load(state, SINGLE)
+    return record.milliseconds if record is not None else 0

@@ -25,9 +25,12 @@ DATABASES: Final = (
     "blocks",
     "transactions",
     "results",
+    "writes",
     "receipts",
     "proofs",
     "payloads",
+    "ages",
+    "erased",
     "artefacts",
     "meta",
 )
