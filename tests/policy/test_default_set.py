@@ -110,6 +110,11 @@ CASES: dict[str, tuple[Request, bool, tuple[str, ...]]] = {
         True,
         ("registered-wallets-pay",),
     ),
+    "anybody registered asks for erasure": (
+        request(wallet(), "erase", LEDGER),
+        True,
+        ("registered-wallets-ask-for-erasure",),
+    ),
     "publisher uploads": (request(PUBLISHER, "upload", LEDGER), True, ("publishers-publish",)),
     "publisher publishes": (request(PUBLISHER, "publish", LEDGER), True, ("publishers-publish",)),
     "consumer does not upload": (request(CONSUMER, "upload", LEDGER), False, ()),

@@ -41,7 +41,8 @@ from synnergy.chain.block import (
 from synnergy.chain.genesis import Genesis, apply_genesis, chain_id_of, encode_genesis_file
 from synnergy.chain.payloads import PayloadChanges, oldest_payload
 from synnergy.chain.snapshot import Manifest, restore_snapshot, write_snapshot
-from synnergy.gas.schedule import BrokenSchedule, Schedule, ensure_gas_costs, load_schedule
+from synnergy.chain.versions import BadNode, check_version
+from synnergy.gas.schedule import Schedule, load_schedule
 from synnergy.identity.authenticate import Transaction, authenticate
 from synnergy.opcodes.context import BlockInfo, Event, Payload
 from synnergy.opcodes.licences import next_deadline, run_due
@@ -63,12 +64,9 @@ from synnergy.state.journal import Journal
 from synnergy.state.merkle import Tree
 from synnergy.state.proofs import StateProof, prove
 from synnergy.state.store import Store
-from synnergy.vm import catalogue
 from synnergy.vm.cache import ProgramCache
 from synnergy.wire.codec import decode_trusted, encode
 
-#: Protocol versions this node can execute.
-PROTOCOL_VERSIONS = (1,)
 #: Calls of this program's own that contracts calling each other take, and as many for whoever
 #: called: what a transaction does never depends on how deep the stack was (CONTRACT-6).
 STACK_FRAMES = 4_000
@@ -80,10 +78,6 @@ REMEMBERED_BYTES = 64 * 1024 * 1024
 
 #: Every transaction of a block is executed.
 NOTHING_ARCHIVED: Mapping[int, Archived] = MappingProxyType({})
-
-
-class BadNode(Exception):
-    """This node cannot serve this chain; the message names every reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +130,13 @@ class Application:
             raise BadNode(
                 f"the store is of chain {known.decode()}, the genesis of {self.chain_id}"
             )
-        self._check_versions(genesis.protocol_version, genesis.gas_version)
+        check_version(genesis.protocol_version, genesis.gas_version)
         self._tree = Tree(partial(store.get, "nodes"))
         if known is None:
             self._begin()
         self.header = self._last_header()
         governance = self.governance()
-        self._check_versions(governance.protocol_version, governance.gas_version)
+        check_version(governance.protocol_version, governance.gas_version)
 
     # ---- what is committed -----------------------------------------------------------------
 
@@ -471,19 +465,6 @@ class Application:
                 f" {header.app_hash.hex()}: the store is damaged"
             )
         return header
-
-    def _check_versions(self, protocol: int, gas: int) -> None:
-        """EnsureGasCosts, and that this node knows the versions in force (GAS-2, CHAIN-7)."""
-        if protocol not in PROTOCOL_VERSIONS:
-            raise BadNode(f"this node does not know protocol version {protocol}; upgrade it")
-        names = [opcode.name for opcode in (*catalogue.core(), *catalogue.domain())]
-        try:
-            schedule = load_schedule(gas)
-        except BrokenSchedule as broken:
-            raise BadNode(str(broken)) from broken
-        problems = ensure_gas_costs(schedule, names)
-        if problems:
-            raise BadNode("the gas table does not fit: " + "; ".join(problems))
 
 
 def _regulators(journal: Journal) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from synnergy.opcodes import (
     answers,
     artefacts,
     contracts,
+    erasure,
     governance,
     inference,
     ledger,
@@ -29,6 +30,18 @@ def ledger_transfer(
     """Move an amount from the sender's balance to another wallet's."""
     arguments = ledger.Transfer(to=to, amount=amount)
     return Call("LEDGER_TRANSFER", arguments, ledger.Transferred, attachments, spends)
+
+
+def ledger_erase(
+    *,
+    payloads: tuple[bytes, ...],
+    reason: str,
+    attachments: tuple[Attachment, ...] = (),
+    spends: int = 0,
+) -> Call[erasure.ErasureRecorded]:
+    """Ask every node to forget payloads: a party its own, a regulator any."""
+    arguments = erasure.Erase(payloads=payloads, reason=reason)
+    return Call("LEDGER_ERASE", arguments, erasure.ErasureRecorded, attachments, spends)
 
 
 def model_commit(
@@ -300,6 +313,14 @@ def regulation_set_oversight(
         cohort_blocks=cohort_blocks,
     )
     return Call("REGULATION_SET_OVERSIGHT", arguments, governance.Agreement, attachments, spends)
+
+
+def regulation_set_retention(
+    *, period: int, attachments: tuple[Attachment, ...] = (), spends: int = 0
+) -> Call[governance.Agreement]:
+    """Set how long nodes keep payloads, once m regulators gave the same period (m of n)."""
+    arguments = erasure.SetRetention(period=period)
+    return Call("REGULATION_SET_RETENTION", arguments, governance.Agreement, attachments, spends)
 
 
 def contract_deploy(
