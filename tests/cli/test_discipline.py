@@ -38,7 +38,7 @@ regulator policy show|regulator policy set|regulator policy check
 model publish|model approve|model revoke|model offer|model buy|model quote|model invoke
 model show|model ls|model stats|model withdraw|model pull
 receipt export|receipt show|receipt verify
-gas ls|gas show|gas check|opcode ls|tensor run|tensor check|chain replay|events
+gas ls|gas show|gas check|opcode ls|tensor run|tensor check|chain replay|events|backup|restore
 """
 
 

@@ -16,6 +16,7 @@ import typer
 
 from synnergy import __version__
 from synnergy.cli import (
+    backups,
     chain,
     contracts,
     demo,
@@ -48,6 +49,7 @@ def build_app() -> typer.Typer:
         " invoked by transactions, and every receipt can be recomputed bit for bit."
     )
     start.add_to(app)
+    backups.add_to(app)
     wallets.add_to(app)
     ledger.add_to(app)
     regulators.add_to(app)

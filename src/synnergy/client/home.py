@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from synnergy.chain.genesis import BadGenesis, Genesis, chain_id_of, decode_genesis_file
 from synnergy.client.failures import ClientError
@@ -105,20 +107,29 @@ def write_file(
 
     Without `overwrite` an existing file stays as it is and ClientError says so.
     """
+    with open_whole(path, overwrite=overwrite, mode=mode) as file:
+        file.write(content)
+
+
+@contextmanager
+def open_whole(
+    path: Path, *, overwrite: bool = True, mode: int = PRIVATE_FILE
+) -> Generator[BinaryIO]:
+    """As `write_file`, for what is written piece by piece: named when the context ends well."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
         temporary = path.parent / f".{path.name[:64]}.{secrets.token_hex(8)}"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             _name(temporary, path, overwrite)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError:
         raise ClientError(
             "already_exists", f"{path} exists already and is not overwritten"
@@ -136,7 +147,8 @@ def _name(temporary: Path, path: Path, overwrite: bool) -> None:
         temporary.unlink()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder as durable as the files."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
