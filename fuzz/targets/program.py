@@ -1,6 +1,7 @@
 """VM-2 … VM-20: any bytes as a program: refused in words, or run within its gas.
 
-A program of core opcodes ends on the stepping machine of the tests as it does here.
+A program of core opcodes ends on the stepping machine of the tests as it does here, and whatever
+decodes has a text that assembles to it again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from synnergy.gas.meter import Meter, OutOfGas
 from synnergy.gas.schedule import load_schedule
 from synnergy.rejected import Rejected
 from synnergy.vm import catalogue
+from synnergy.vm.assembly import Assembled, assemble
+from synnergy.vm.disassembly import disassemble
 from synnergy.vm.domain import DomainOpcode
 from synnergy.vm.interpreter import execute
 from synnergy.vm.program import decode_program, encode_program
@@ -59,6 +62,10 @@ def check(data: bytes) -> Iterator[str]:
         return
     assert encode_program(program) == data
     template_opcode(data)
+    text = disassemble(program)
+    if isinstance(text, str):
+        assembled = assemble(text)
+        assert isinstance(assembled, Assembled) and encode_program(assembled.program) == data
     verified = verify(program, PRICES)
     if isinstance(verified, Rejected):
         assert verified.rule.startswith("VM-") and verified.message, verified

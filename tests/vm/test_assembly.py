@@ -130,9 +130,9 @@ INSTRUCTIONS = st.sampled_from([*catalogue.core(), *catalogue.domain()]).flatmap
 )
 FUNCTIONS = st.builds(
     Function,
-    st.integers(0, 100),
+    st.integers(0, 256),
     st.integers(0, 1),
-    st.integers(0, 100),
+    st.integers(0, 256),
     st.lists(INSTRUCTIONS, max_size=25).map(b"".join),
 )
 SEGMENTS = st.builds(Segment, st.integers(0, 2**22 - 1), st.binary(min_size=1, max_size=100))
@@ -296,7 +296,7 @@ def test_lines_of_other_systems_and_no_text_at_all() -> None:
         ("func a params x locals x", "1:24: there are two locals x"),
         ("func a params 1 x", "1:15: 1 can't name a local"),
         ("func a locals 257", "1:15: 257 is not in 0 … 256"),
-        ("func a params 200 locals 57", "1:1: there are more than 256 parameters and locals"),
+        ("func a\nend\nfunc b params 200 locals 57", "3:1: more than 256 parameters and locals"),
         ("func a results 2", "1:16: 2 is not in 0 … 1"),
         ("func a results", "1:6: results takes one number, 0 or 1"),
         ("func a results 1 1", "1:18: results takes one number, 0 or 1"),

@@ -218,8 +218,6 @@ class _Text:
         clauses = self._clauses(statement[2:])
         function.parameters = self._locals(function, clauses.get("params", []))
         function.locals = self._locals(function, clauses.get("locals", []))
-        if function.parameters + function.locals > MAX_LOCALS:
-            wrong(statement[0], f"there are more than {MAX_LOCALS} parameters and locals")
         results = clauses.get("results")
         if results is not None:
             function.results = self._arity(results, statement[1])
