@@ -50,6 +50,11 @@ def annotation(kind: object) -> str:
     raise SystemExit(f"a field's type cannot be written: {kind!r}")
 
 
+def default(field: msgspec.structs.FieldInfo) -> str:
+    """What stands behind a parameter's type where it need not be given."""
+    return "" if field.default is msgspec.NODEFAULT else f" = {field.default!r}"
+
+
 def quoted(value: str) -> str:
     return f'"{value}"'
 
@@ -72,8 +77,11 @@ def structs_of(opcode: DomainOpcode) -> list[type]:
 def function_source(opcode: DomainOpcode) -> str:
     """One function, before formatting."""
     hints = typing.get_type_hints(opcode.args)
-    names = [field.name for field in msgspec.structs.fields(opcode.args)]
-    parameters = [f"{name}: {annotation(hints[name])}" for name in names]
+    fields = msgspec.structs.fields(opcode.args)
+    names = [field.name for field in fields]
+    parameters = [
+        f"{field.name}: {annotation(hints[field.name])}{default(field)}" for field in fields
+    ]
     parameters += ["attachments: tuple[Attachment, ...] = ()", "spends: int = 0"]
     arguments = ", ".join(f"{name}={name}" for name in names)
     args = f"{module_of(opcode.args)}.{opcode.args.__name__}"

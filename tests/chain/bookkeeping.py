@@ -16,12 +16,17 @@ FEES_TO = OPERATOR.address
 
 @dataclass
 class OpenLicence:
+    """`left` are calls at `price`, or, with a `period` in ms, periods that nobody paid for yet."""
+
     model: bytes
     licensee: str
     publisher: str
     price: int
     left: int
     expires: int
+    period: int = 0
+    began: int = 0
+    paid: set[int] = field(default_factory=set)
 
 
 @dataclass
@@ -69,14 +74,19 @@ class Book:
         self.balances[sender] -= fee
         self.balances[FEES_TO] += fee
 
-    def settle(self, identifier: bytes, calls: int) -> None:
+    def settle(self, identifier: bytes, calls: int, time: int) -> None:
         licence = self.licences[identifier]
-        licence.left -= calls
-        self.balances[licence.publisher] += licence.price * calls
+        units = calls
+        if licence.period:
+            number = (time - licence.began) // licence.period
+            units = 0 if number in licence.paid else 1
+            licence.paid.add(number)
+        licence.left -= units
+        self.balances[licence.publisher] += licence.price * units
         known = self.statistics[licence.model]
         known.calls += calls
-        known.revenue += licence.price * calls
-        if licence.left == 0:
+        known.revenue += licence.price * units
+        if licence.left == 0 and not licence.period:
             del self.licences[identifier]
 
     @property

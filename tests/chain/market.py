@@ -32,18 +32,20 @@ def licensed(
     return model, buy(ledger, model, calls, consumer)
 
 
-def buy(ledger: Ledger, model: bytes, calls: int, consumer: KeyPair = CONSUMER) -> bytes:
+def buy(
+    ledger: Ledger, model: bytes, calls: int, consumer: KeyPair = CONSUMER, periods: int = 0
+) -> bytes:
     """A licence under the offer that stands; its id."""
-    output = ledger.ok(consumer, "LICENCE_BUY", buying(ledger, model, calls))
+    output = ledger.ok(consumer, "LICENCE_BUY", buying(ledger, model, calls, periods))
     made = decode(output, licences.Bought, 1_000)
     assert not isinstance(made, Rejected)
     return made.licence
 
 
-def buying(ledger: Ledger, model: bytes, calls: int) -> licences.Buy:
+def buying(ledger: Ledger, model: bytes, calls: int, periods: int = 0) -> licences.Buy:
     offer = records.offers.load(ledger.state, model)
     assert offer is not None
-    return licences.Buy(model, ledger.model(model).digest, offer.id, calls)
+    return licences.Buy(model, ledger.model(model).digest, offer.id, calls, periods)
 
 
 def calling(model: bytes, licence: bytes) -> inference.Invoke:

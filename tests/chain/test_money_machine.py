@@ -123,7 +123,7 @@ class MoneyMachine(RuleBasedStateMachine):
             settled = sum(event.name == "inference.invoked" for event in result.events)
             if settled:
                 assert licence is not None
-                self.book.settle(licence, settled)
+                self.book.settle(licence, settled, self.ledger.time)
             self.book.receipts += bool(result.receipts)
             if result.status == "ok":
                 effect(result)
@@ -200,7 +200,7 @@ class MoneyMachine(RuleBasedStateMachine):
             self.buy(self.models[-1], CONSUMER, 3, 50_000_000)
             self.make_block(1)
 
-    def put_on_sale(self, model: bytes) -> None:
+    def put_on_sale(self, model: bytes, period: int = 0) -> None:
         """Thaw, approve and offer, so that what was taken away comes back, unless for good."""
         self.queue(REGULATOR, "REGULATION_UNFREEZE", regulation.Unfreeze(PUBLISHER.address))
         self.queue(REGULATOR, "REGULATION_UNFREEZE", regulation.Unfreeze(CONSUMER.address))
@@ -208,17 +208,23 @@ class MoneyMachine(RuleBasedStateMachine):
         for regulator in (REGULATOR, SECOND):
             self.queue(regulator, "MODEL_APPROVE", self.ledger.approval(model))
         self.make_block(1)
-        self.offer(model, 500, 20 * DAY)
+        self.offer(model, 500, 20 * DAY, period)
         self.make_block(1)
 
-    def offer(self, model: bytes, price: int, lasts: int) -> None:
+    def offer(self, model: bytes, price: int, lasts: int, period: int = 0) -> None:
         digest = self.ledger.model(model).digest
-        arguments = models.PutOffer(model, digest, price, 100, lasts)
+        per_call, per_period = (0, price) if period else (price, 0)
+        arguments = models.PutOffer(model, digest, per_call, 100, lasts, per_period, period)
         self.queue(PUBLISHER, "MODEL_OFFER", arguments)
 
-    @rule(data=st.data(), price=st.sampled_from([0, 1, 999, 10**11]), lasts=st.integers(1, 3))
-    def change_offer(self, data: st.DataObject, price: int, lasts: int) -> None:
-        self.offer(data.draw(st.sampled_from(self.models)), price, lasts * DAY)
+    @rule(
+        data=st.data(),
+        price=st.sampled_from([0, 1, 999, 10**11]),
+        lasts=st.integers(1, 3),
+        period=st.sampled_from([0, 3_600_000, DAY]),
+    )
+    def change_offer(self, data: st.DataObject, price: int, lasts: int, period: int) -> None:
+        self.offer(data.draw(st.sampled_from(self.models)), price, lasts * DAY, period)
 
     def buy(self, model: bytes, consumer: KeyPair, calls: int, limit: int) -> None:
         offer = records.offers.load(self.ledger.state, model)
@@ -229,16 +235,26 @@ class MoneyMachine(RuleBasedStateMachine):
         def effect(result: TransactionResult) -> None:
             made = output(result, licences.Bought)
             assert isinstance(made, licences.Bought)
-            self.book.balances[consumer.address] -= calls * offer.price_per_call
-            expires = self.ledger.time + offer.expires_after
-            assert (made.escrow, made.expires) == (calls * offer.price_per_call, expires)
+            price = offer.price_per_period if offer.period else offer.price_per_call
+            lasts = offer.period * calls if offer.period else offer.expires_after
+            self.book.balances[consumer.address] -= calls * price
+            expires = self.ledger.time + lasts
+            assert (made.escrow, made.expires) == (calls * price, expires)
             self.book.licences[made.licence] = OpenLicence(
-                model, consumer.address, PUBLISHER.address, offer.price_per_call, calls, expires
+                model,
+                consumer.address,
+                PUBLISHER.address,
+                price,
+                calls,
+                expires,
+                offer.period,
+                self.ledger.time,
             )
             self.book.statistics[model].licensees.add(consumer.address)
             self.bought.append((model, made.licence))
 
-        arguments = licences.Buy(model, digest, offer.id, calls)
+        units = (0, calls) if offer.period else (calls, 0)
+        arguments = licences.Buy(model, digest, offer.id, *units)
         self.queue(consumer, "LICENCE_BUY", arguments, effect=effect, gas_limit=limit)
 
     @rule(
@@ -246,11 +262,15 @@ class MoneyMachine(RuleBasedStateMachine):
         consumer=st.sampled_from((CONSUMER, PEOPLE[-1], PUBLISHER)),
         calls=st.integers(1, 5),
         limit=LIMITS,
+        period=st.sampled_from([0, 3_600_000, DAY]),
     )
-    def purchase(self, data: st.DataObject, consumer: KeyPair, calls: int, limit: int) -> None:
+    def purchase(
+        self, data: st.DataObject, consumer: KeyPair, calls: int, limit: int, period: int
+    ) -> None:
+        """Calls, or as many periods."""
         model = data.draw(st.sampled_from(self.models))
         if data.draw(st.booleans()):
-            self.put_on_sale(model)
+            self.put_on_sale(model, period)
         self.buy(model, consumer, calls, limit)
 
     @rule(
@@ -371,7 +391,12 @@ class MoneyMachine(RuleBasedStateMachine):
         totals = records.money.load(state, records.SINGLE)
         assert totals == records.Money(SUPPLY, book.escrowed, book.deposits)
         still_open = {
-            identifier: (licence.calls - licence.used, licence.escrow)
+            identifier: (
+                licence.periods - licence.settled
+                if licence.period
+                else licence.calls - licence.used,
+                licence.escrow,
+            )
             for identifier, licence in records.licences.scan(state)
             if licence.status == "open"
         }

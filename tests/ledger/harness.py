@@ -235,13 +235,22 @@ class Ledger:
         return models.Approve(**(fields | changes))  # type: ignore[arg-type]
 
     def offer(
-        self, model: bytes, price: int = 1_000, max_rows: int = 100, lasts: int = 365 * DAY
+        self,
+        model: bytes,
+        price: int = 1_000,
+        max_rows: int = 100,
+        lasts: int = 365 * DAY,
+        period: int = 0,
     ) -> TransactionResult:
+        """Calls at `price` each, or, with a `period`, periods at that price."""
         record = self.model(model)
         publisher = next(
             pair for pair in (PUBLISHER, CONSUMER) if pair.address == record.publisher
         )
-        arguments = models.PutOffer(model, record.digest, price, max_rows, lasts)
+        prices = (0, price) if period else (price, 0)
+        arguments = models.PutOffer(
+            model, record.digest, prices[0], max_rows, lasts, prices[1], period
+        )
         return self.send(publisher, "MODEL_OFFER", arguments)
 
 

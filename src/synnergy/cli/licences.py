@@ -33,9 +33,9 @@ def ls(
     """List the licences of a wallet."""
     identifier = session.model_id(model).hex() if model is not None else None
     found = session.node.licences(session.address(who), identifier)
-    rows = [(entry.id, entry.status, entry.calls - entry.used, entry.escrow) for entry in found]
+    rows = [(entry.id, entry.status, _left(entry), entry.escrow) for entry in found]
     fields = {"licences": [_fields(entry) for entry in found]}
-    return reply(fields, table(("licence", "status", "calls left", "escrow"), rows))
+    return reply(fields, table(("licence", "status", "left", "escrow"), rows))
 
 
 def show(
@@ -45,6 +45,13 @@ def show(
     """Show a licence."""
     found = session.node.licence(check_digest(licence, "a licence's id").hex())
     return reply(_fields(found), listing(_fields(found)))
+
+
+def _left(licence: replies.Licence) -> str:
+    """What is left: calls, or periods that no call was made in."""
+    if licence.period > 0:
+        return f"{licence.periods - licence.settled:,} periods"
+    return f"{licence.calls - licence.used:,} calls"
 
 
 def _fields(licence: replies.Licence) -> dict[str, Any]:

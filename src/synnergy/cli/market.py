@@ -12,7 +12,7 @@ import typer
 
 from synnergy.cli.command import From, InputFile, command
 from synnergy.cli.ledger import committed
-from synnergy.cli.models import Model
+from synnergy.cli.models import MILLISECONDS_PER_DAY, Model, offer_terms
 from synnergy.cli.reply import Reply, listing, plain, reply
 from synnergy.cli.session import Session
 from synnergy.client import replies, verbs
@@ -24,8 +24,6 @@ from synnergy.client.outputs import check_output_path, to_lists, write_outputs
 from synnergy.client.references import check_digest
 from synnergy.client.transactions import quote_call
 from synnergy.identity.keys import SEED_BYTES, KeyPair
-
-MILLISECONDS_PER_DAY = 24 * 3600 * 1000
 
 Reference = Annotated[
     str | None,
@@ -49,53 +47,87 @@ def add_to(models: typer.Typer) -> None:
 def offer(
     session: Session,
     model: Model,
-    price: Annotated[
-        int,
-        typer.Option("--price-per-call", metavar="P", min=0, help="In smallest units."),
-    ],
     sender: From,
+    price: Annotated[
+        int | None,
+        typer.Option("--price-per-call", metavar="P", min=0, help="In smallest units."),
+    ] = None,
+    price_per_period: Annotated[
+        int | None,
+        typer.Option(
+            "--price-per-period",
+            metavar="P",
+            min=0,
+            help="Instead: for all calls of a period, paid with the first of them.",
+        ),
+    ] = None,
+    period_days: Annotated[
+        str | None,
+        typer.Option(
+            "--period-days", metavar="D", help="How long a period is; decimals are fine."
+        ),
+    ] = None,
     max_rows: Annotated[
         int, typer.Option("--max-rows", metavar="R", min=1, help="Rows that one call may have.")
     ] = 1000,
     expires_after: Annotated[
         str,
         typer.Option(
-            "--expires-after", metavar="DAYS", help="How long a licence lasts; decimals are fine."
+            "--expires-after",
+            metavar="DAYS",
+            help="How long a licence for calls lasts; decimals are fine.",
         ),
     ] = "365",
 ) -> Reply:
-    """Put a model on sale; a new offer replaces the old one."""
+    """Put a model on sale, by the call or by the period; a new offer replaces the old one."""
+    if (price is None) == (price_per_period is None):
+        raise WrongUse("usage", "either --price-per-call, or --price-per-period")
+    if (price_per_period is None) != (period_days is None):
+        raise WrongUse("usage", "--price-per-period and --period-days go together")
     lifetime = parse_days(expires_after)
+    period = 0 if period_days is None else parse_days(period_days)
     shown = session.model(model)
     sent = session.sender(sender).send(
         verbs.model_offer(
             model=bytes.fromhex(shown.id),
             digest=bytes.fromhex(shown.digest),
-            price_per_call=price,
+            price_per_call=price or 0,
             max_rows=max_rows,
             expires_after=lifetime,
+            price_per_period=price_per_period or 0,
+            period=period,
         )
     )
     fields = {**committed(sent), "model": shown.id, "offer": sent.value.offer.hex()}
-    return reply(fields, plain(f"{shown.reference} is on sale at {price:,} a call"))
+    how = f"{price_per_period:,} a period" if price is None else f"{price:,} a call"
+    return reply(fields, plain(f"{shown.reference} is on sale at {how}"))
 
 
 def buy(
     session: Session,
     model: Model,
-    calls: Annotated[int, typer.Option("--calls", metavar="N", min=1, help="How many calls.")],
     sender: From,
+    calls: Annotated[
+        int | None,
+        typer.Option("--calls", metavar="N", min=1, help="How many, where calls are on sale."),
+    ] = None,
+    periods: Annotated[
+        int | None,
+        typer.Option("--periods", metavar="N", min=1, help="How many, where periods are."),
+    ] = None,
 ) -> Reply:
-    """Buy calls of a model: the price goes into escrow and to the publisher call by call."""
+    """Buy calls or periods of a model: the price goes into escrow, to the publisher with use."""
+    if (calls is None) == (periods is None):
+        raise WrongUse("usage", "either --calls, or --periods")
     shown = session.model(model)
     if shown.offer is None:
         raise ClientError("not_offered", f"{shown.reference} is not on sale", rule="MKT-6")
+    escrow = shown.offer.price(calls or 0, periods or 0)
     terms = {
         "model": shown.reference,
-        "price per call": shown.offer.price_per_call,
-        "rows a call": shown.offer.max_rows,
-        "calls": calls,
-        "into escrow": shown.offer.price_per_call * calls,
+        **offer_terms(shown.offer),
+        ("calls" if calls is not None else "periods"): calls or periods,
+        "into escrow": escrow,
     }
     if not session.settings.json:
         session.messages.print(listing(terms))
@@ -104,8 +136,9 @@ def buy(
             model=bytes.fromhex(shown.id),
             digest=bytes.fromhex(shown.digest),
             offer=bytes.fromhex(shown.offer.id),
-            calls=calls,
-            spends=shown.offer.price_per_call * calls,
+            calls=calls or 0,
+            periods=periods or 0,
+            spends=escrow,
         )
     )
     bought = sent.value
@@ -115,13 +148,15 @@ def buy(
         "expires": bought.expires,
         **committed(sent),
         "model": shown.id,
-        "calls": calls,
+        "calls": calls or 0,
+        "periods": periods or 0,
     }
+    sold = f"{calls:,} calls" if calls is not None else f"{periods:,} periods"
     end = datetime.fromtimestamp(bought.expires / 1000, UTC).isoformat(" ", "seconds")
     return reply(
         fields,
         plain(f"licence {bought.licence.hex()}"),
-        plain(f"{calls:,} calls, {bought.escrow:,} in escrow, until {end}"),
+        plain(f"{sold}, {bought.escrow:,} in escrow, until {end}"),
     )
 
 
@@ -150,8 +185,7 @@ def quote(
     quoted = quote_call(session.node, chain, public_key, address, asked)
     if quoted.status == "refused":
         raise ClientError(quoted.code, quoted.message, rule=quoted.rule)
-    source = terms or shown.offer
-    price = source.price_per_call if source is not None else None
+    price = next_price(terms or shown.offer, chain.time)
     fields = {
         "gas": quoted.gas,
         "fee": quoted.fee,
@@ -206,6 +240,16 @@ def withdraw(session: Session, model: Model, sender: From) -> Reply:
     sent = session.sender(sender).send(verbs.model_withdraw(model=identifier))
     fields = {**committed(sent), "model": identifier.hex()}
     return reply(fields, plain(f"{identifier.hex()} is withdrawn"))
+
+
+def next_price(terms: replies.Licence | replies.Offer | None, time: int) -> int | None:
+    """What a call at block time `time` would take from escrow, None where nothing is on sale."""
+    if terms is None:
+        return None
+    if terms.period == 0:
+        return terms.price_per_call
+    settled = isinstance(terms, replies.Licence) and time < terms.paid_until
+    return 0 if settled else terms.price_per_period
 
 
 def parse_days(text: str) -> int:

@@ -23,6 +23,8 @@ from synnergy.client.models import read_model
 from synnergy.client.publication import check_name, check_publication
 from synnergy.client.uploads import upload
 
+MILLISECONDS_PER_DAY = 24 * 3600 * 1000
+
 Model = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="A model's id, or PUBLISHER/NAME@VERSION."),
@@ -212,7 +214,7 @@ def ls(
             model.reference,
             model.risk,
             model.status,
-            model.offer.price_per_call if model.offer else None,
+            _price(model.offer),
             model.stats.calls,
         )
         for model in found
@@ -279,13 +281,30 @@ def _summary(model: replies.Model) -> dict[str, Any]:
         "risk": model.risk,
         "jurisdictions": ", ".join(model.jurisdictions) or "everywhere",
         "approvals": f"{len(model.approvals)} of {model.approvals_required}",
-        "price per call": offer.price_per_call if offer else None,
-        "rows a call": offer.max_rows if offer else None,
+        **offer_terms(offer),
         "digest": model.digest,
         "size": model.size,
         "inputs": ", ".join(f"{spec.name}: {spec.dtype} {_shape(spec)}" for spec in model.inputs),
         "outputs": ", ".join(model.outputs),
     }
+
+
+def offer_terms(offer: replies.Offer | None) -> dict[str, object]:
+    """What is on sale, for people."""
+    rows = {"rows a call": offer.max_rows if offer else None}
+    if offer is not None and offer.period > 0:
+        return {"price per period": offer.price_per_period, "period": _period(offer), **rows}
+    return {"price per call": offer.price_per_call if offer else None, **rows}
+
+
+def _price(offer: replies.Offer | None) -> object:
+    if offer is None or offer.period == 0:
+        return offer and offer.price_per_call
+    return f"{offer.price_per_period:,} for {_period(offer)}"
+
+
+def _period(offer: replies.Offer) -> str:
+    return f"{offer.period / MILLISECONDS_PER_DAY:,g} days"
 
 
 def _shape(spec: replies.TensorSpec) -> str:

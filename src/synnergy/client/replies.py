@@ -190,6 +190,12 @@ class Offer(msgspec.Struct, frozen=True):
     max_rows: int
     expires_after: int
     height: int = 0
+    price_per_period: int = 0
+    period: int = 0
+
+    def price(self, calls: int, periods: int) -> int:
+        """What so many calls or periods cost."""
+        return self.price_per_period * periods if self.period else self.price_per_call * calls
 
 
 class Stats(msgspec.Struct, frozen=True):
@@ -263,6 +269,12 @@ class Licence(msgspec.Struct, frozen=True):
     transaction: str
     height: int
     status: str
+    price_per_period: int = 0
+    period: int = 0
+    periods: int = 0
+    settled: int = 0
+    paid_until: int = 0
+    bought: int = 0
 
 
 class Licences(msgspec.Struct, frozen=True):

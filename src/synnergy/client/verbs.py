@@ -137,16 +137,20 @@ def model_offer(
     price_per_call: int,
     max_rows: int,
     expires_after: int,
+    price_per_period: int = 0,
+    period: int = 0,
     attachments: tuple[Attachment, ...] = (),
     spends: int = 0,
 ) -> Call[models.Offered]:
-    """Put a model on sale at a price per call; a new offer replaces the old one."""
+    """Put a model on sale at a price per call or period; a new offer replaces the old one."""
     arguments = models.PutOffer(
         model=model,
         digest=digest,
         price_per_call=price_per_call,
         max_rows=max_rows,
         expires_after=expires_after,
+        price_per_period=price_per_period,
+        period=period,
     )
     return Call("MODEL_OFFER", arguments, models.Offered, attachments, spends)
 
@@ -173,11 +177,12 @@ def licence_buy(
     digest: bytes,
     offer: bytes,
     calls: int,
+    periods: int = 0,
     attachments: tuple[Attachment, ...] = (),
     spends: int = 0,
 ) -> Call[licences.Bought]:
-    """Buy calls of a model; the price goes into escrow, the refund at expiry is paid for."""
-    arguments = licences.Buy(model=model, digest=digest, offer=offer, calls=calls)
+    """Buy calls or periods of a model; the price goes into escrow, its refund is paid for."""
+    arguments = licences.Buy(model=model, digest=digest, offer=offer, calls=calls, periods=periods)
     return Call("LICENCE_BUY", arguments, licences.Bought, attachments, spends)
 
 

@@ -11,7 +11,7 @@ from synnergy.gas.meter import OutOfGas
 from synnergy.gas.schedule import Schedule
 from synnergy.opcodes.context import Answer, Context, Event, Payload, Settlement
 from synnergy.opcodes.entities import Resource, load_model, model_resource, valid_approvals
-from synnergy.opcodes.licences import settle
+from synnergy.opcodes.licences import call_price, settle
 from synnergy.opcodes.plans import load_plan
 from synnergy.receipts.receipt import (
     RECEIPT_VERSION,
@@ -225,9 +225,10 @@ def invoke(context: Context, arguments: Invoke) -> Invoked | Rejected:
     output = commit(salt, content)
     licence = records.licences.load(context.journal, arguments.licence)
     assert licence is not None
+    price = call_price(licence, context.block.time)
     receipt = msgspec.structs.replace(
         draft,
-        price=licence.price_per_call,
+        price=price,
         policy=receipt_policy(context),
         output=output,
         outcome=ReceiptOutcome("ok", "", ""),
@@ -239,7 +240,7 @@ def invoke(context: Context, arguments: Invoke) -> Invoked | Rejected:
             "licence": arguments.licence.hex(),
             "caller": context.actor,
             "receipt": draft.id.hex(),
-            "price": str(licence.price_per_call),
+            "price": str(price),
         },
     )
     settlement = Settlement(

@@ -1,4 +1,4 @@
-"""LICENCE: buying calls under escrow, settling them, giving back what is left (MKT-6 … MKT-8)."""
+"""LICENCE: buying calls or periods under escrow, settling them, refunding (MKT-6 … MKT-10)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from msgspec import Meta
 from synnergy.opcodes.activity import pay_out
 from synnergy.opcodes.context import Context, Event, Settlement, credit, debit, hold
 from synnergy.opcodes.entities import Resource, load_model, model_resource
+from synnergy.opcodes.models import MAX_OFFER_LIFETIME
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.state.journal import Journal
@@ -22,12 +23,13 @@ MATURITIES_PER_BLOCK = 1_000
 
 
 class Buy(Struct, frozen=True):
-    """Buy `calls` calls under the offer that was shown, of the file that was shown."""
+    """Buy calls or periods, whichever the offer that was shown sells; the other is 0."""
 
     model: records.ModelId
     digest: Digest
     offer: Digest
-    calls: Annotated[int, Meta(ge=1, le=10**9)]
+    calls: Annotated[int, Meta(ge=0, le=10**9)]
+    periods: Annotated[int, Meta(ge=0, le=10**9)] = 0
 
 
 class Bought(Struct, frozen=True):
@@ -38,8 +40,9 @@ class Bought(Struct, frozen=True):
 
 def buy_resource(context: Context, arguments: Buy) -> Resource | Rejected:
     offer = records.offers.load(context.journal, arguments.model)
-    total = min((offer.price_per_call if offer else 0) * arguments.calls, MAX_INTEGER)
-    return model_resource(context, arguments.model, calls=arguments.calls, periods=0, total=total)
+    calls, periods = arguments.calls, arguments.periods
+    total = min(_total(offer, calls, periods) if offer else 0, MAX_INTEGER)
+    return model_resource(context, arguments.model, calls=calls, periods=periods, total=total)
 
 
 @domain_opcode(
@@ -51,7 +54,7 @@ def buy_resource(context: Context, arguments: Buy) -> Resource | Rejected:
     resource=buy_resource,
 )
 def buy(context: Context, arguments: Buy) -> Bought | Rejected:
-    """Buy calls of a model; the price goes into escrow, the refund at expiry is paid for."""
+    """Buy calls or periods of a model; the price goes into escrow, its refund is paid for."""
     model = load_model(context, arguments.model)
     if isinstance(model, Rejected):
         return model
@@ -70,16 +73,19 @@ def buy(context: Context, arguments: Buy) -> Bought | Rejected:
             "offer_changed",
             "the offer or the file is not the one shown; look again and buy what is there now",
         )
-    escrow = offer.price_per_call * arguments.calls
+    lasts = _lifetime(offer, arguments)
+    if isinstance(lasts, Rejected):
+        return lasts
+    escrow = _total(offer, arguments.calls, arguments.periods)
     recipient = model.publisher if model.publisher == context.actor else None
-    refused = pay_out(context, context.actor, recipient, escrow) or debit(
-        context.journal, context.actor, escrow
+    refused = debit(context.journal, context.actor, escrow) or pay_out(
+        context, context.actor, recipient, escrow
     )
     if refused is not None:
         return refused
     hold(context.journal, escrowed=escrow)
     identifier = context.unique_id("licence")
-    expires = context.block.time + offer.expires_after
+    expires = context.block.time + lasts
     licence = records.Licence(
         id=identifier,
         model=model.id,
@@ -87,9 +93,15 @@ def buy(context: Context, arguments: Buy) -> Bought | Rejected:
         publisher=model.publisher,
         offer=offer.id,
         price_per_call=offer.price_per_call,
+        price_per_period=offer.price_per_period,
+        period=offer.period,
         max_rows=offer.max_rows,
         calls=arguments.calls,
+        periods=arguments.periods,
         used=0,
+        settled=0,
+        paid_until=0,
+        bought=context.block.time,
         escrow=escrow,
         expires=expires,
         gas_version=context.schedule.version,
@@ -107,6 +119,7 @@ def buy(context: Context, arguments: Buy) -> Bought | Rejected:
         model=model.id,
         licensee=context.actor,
         calls=arguments.calls,
+        periods=arguments.periods,
         escrow=escrow,
     )
     return Bought(identifier, escrow, expires)
@@ -123,30 +136,72 @@ def _count_licensee(journal: Journal, model: bytes, licensee: str) -> None:
     )
 
 
+def _total(offer: records.Offer, calls: int, periods: int) -> int:
+    return offer.price_per_period * periods if offer.period else offer.price_per_call * calls
+
+
+def _lifetime(offer: records.Offer, arguments: Buy) -> int | Rejected:
+    """How long a licence lasts, in ms, where what is bought is what is sold (MKT-10)."""
+    calls, periods = arguments.calls, arguments.periods
+    if offer.period == 0 and calls > 0 and periods == 0:
+        return offer.expires_after
+    if offer.period > 0 and periods > 0 and calls == 0:
+        lasts = offer.period * periods
+        if lasts <= MAX_OFFER_LIFETIME:
+            return lasts
+        return Rejected(
+            "MKT-10",
+            "too_many_periods",
+            f"a licence lasts ten years at most: {MAX_OFFER_LIFETIME // offer.period} periods of"
+            f" this offer, not {periods}",
+        )
+    sold = "periods" if offer.period else "calls"
+    return Rejected(
+        "MKT-10",
+        "not_what_is_sold",
+        f"the offer sells {sold}: at least one, and nothing else, can be bought",
+    )
+
+
+def call_price(licence: records.Licence, time: int) -> int:
+    """What a call at block time `time` takes from escrow: the first of a period pays for it."""
+    if licence.period == 0:
+        return licence.price_per_call
+    return 0 if time < licence.paid_until else licence.price_per_period
+
+
 def settle(journal: Journal, settlement: Settlement) -> None:
-    """Pay one returned call: escrow → publisher, nowhere else (MKT-6).
+    """Pay one returned call: escrow → publisher, nowhere else (MKT-6, MKT-10).
 
     Applied when INVOKE returns, and again after a rollback of its transaction: the licence is
     from an earlier transaction, so it is there in both.
     """
     licence = records.licences.load(journal, settlement.licence)
-    assert licence is not None and licence.escrow >= licence.price_per_call
-    used = licence.used + 1
-    spent = used == licence.calls
+    assert licence is not None
+    time = settlement.receipt.time
+    price = call_price(licence, time)
+    assert licence.escrow >= price
+    used, settled, paid_until = licence.used + 1, licence.settled, licence.paid_until
+    if licence.period > 0 and time >= paid_until:
+        settled += 1
+        paid_until = time - (time - licence.bought) % licence.period + licence.period
+    spent = licence.period == 0 and used == licence.calls
     records.licences.save(
         journal,
         licence.id,
         msgspec.structs.replace(
             licence,
             used=used,
-            escrow=licence.escrow - licence.price_per_call,
+            settled=settled,
+            paid_until=paid_until,
+            escrow=licence.escrow - price,
             status="spent" if spent else "open",
         ),
     )
     if spent:
         _forget_open(journal, licence)
-    hold(journal, escrowed=-licence.price_per_call)
-    credit(journal, licence.publisher, licence.price_per_call)
+    hold(journal, escrowed=-price)
+    credit(journal, licence.publisher, price)
     stats = records.stats.load(journal, licence.model)
     assert stats is not None
     records.stats.save(
@@ -156,7 +211,7 @@ def settle(journal: Journal, settlement: Settlement) -> None:
             stats,
             calls=stats.calls + 1,
             # Of all time, not of what exists: money goes round (MKT-9).
-            revenue=min(stats.revenue + licence.price_per_call, MAX_INTEGER),
+            revenue=min(stats.revenue + price, MAX_INTEGER),
             gas=min(stats.gas + settlement.tensor_gas, MAX_INTEGER),
         ),
     )

@@ -37,6 +37,8 @@ from synnergy.wire.types import (
 
 #: An offer's licences last at most ten years.
 MAX_OFFER_LIFETIME = 10 * 366 * 24 * 3600 * 1000
+#: A period on sale has at least so many ms.
+SHORTEST_PERIOD = 1_000
 MAX_APPROVALS = 64
 
 
@@ -80,13 +82,18 @@ class Revoke(Struct, frozen=True):
 
 
 class PutOffer(Struct, frozen=True):
-    """Terms of sale; `expires_after` in ms from purchase."""
+    """Terms of sale: calls at a price each, or, where `period` isn't 0, periods of so many ms.
+
+    A licence for calls ends `expires_after` ms from its purchase; one for periods with the last.
+    """
 
     model: records.ModelId
     digest: Digest
     price_per_call: Amount
     max_rows: Annotated[int, Meta(ge=1, le=2**31)]
     expires_after: Annotated[int, Meta(ge=1, le=MAX_OFFER_LIFETIME)]
+    price_per_period: Amount = 0
+    period: Annotated[int, Meta(ge=0, le=MAX_OFFER_LIFETIME)] = 0
 
 
 class Offered(Struct, frozen=True):
@@ -309,7 +316,7 @@ def revoke(context: Context, arguments: Revoke) -> Done | Rejected:
     resource=named_model,
 )
 def offer(context: Context, arguments: PutOffer) -> Offered | Rejected:
-    """Put a model on sale at a price per call; a new offer replaces the old one."""
+    """Put a model on sale at a price per call or period; a new offer replaces the old one."""
     model = load_model(context, arguments.model)
     if isinstance(model, Rejected):
         return model
@@ -317,6 +324,20 @@ def offer(context: Context, arguments: PutOffer) -> Offered | Rejected:
         return Rejected("MKT-5", "not_the_publisher", "only the publisher may offer a model")
     if arguments.digest != model.digest:
         return Rejected("MKT-5", "digest_mismatch", "the offer names another file's digest")
+    per_period = arguments.period > 0
+    if (arguments.price_per_call if per_period else arguments.price_per_period) > 0:
+        return Rejected(
+            "MKT-10",
+            "bad_offer",
+            "an offer is per call or per period: with a period, price_per_call is 0; without one,"
+            " price_per_period is 0",
+        )
+    if per_period and arguments.period < SHORTEST_PERIOD:
+        return Rejected(
+            "MKT-10",
+            "bad_offer",
+            f"a period has at least {SHORTEST_PERIOD} ms, not {arguments.period}",
+        )
     terms = encode(arguments) + context.block.height.to_bytes(8, "big")
     identifier = hashlib.sha256(b"synnergy/offer/1\x00" + terms).digest()
     records.offers.save(
@@ -325,6 +346,8 @@ def offer(context: Context, arguments: PutOffer) -> Offered | Rejected:
         records.Offer(
             identifier,
             arguments.price_per_call,
+            arguments.price_per_period,
+            arguments.period,
             arguments.max_rows,
             arguments.expires_after,
             context.block.height,
@@ -335,6 +358,8 @@ def offer(context: Context, arguments: PutOffer) -> Offered | Rejected:
         model=model.id,
         offer=identifier,
         price_per_call=arguments.price_per_call,
+        price_per_period=arguments.price_per_period,
+        period=arguments.period,
         max_rows=arguments.max_rows,
     )
     return Offered(identifier)

@@ -306,10 +306,15 @@ class Approvals(Struct, frozen=True):
 
 
 class Offer(Struct, frozen=True):
-    """The terms on sale; `id` binds digest and terms, so that a buyer gets what was shown."""
+    """The terms on sale; `id` binds digest and terms, so that a buyer gets what was shown.
+
+    Sold are calls, each at its price, or, where `period` isn't 0, periods of so many ms.
+    """
 
     id: Digest
     price_per_call: Amount
+    price_per_period: Amount
+    period: Count
     max_rows: Count
     expires_after: Time
     height: Height
@@ -319,7 +324,11 @@ LicenceStatus = Literal["open", "spent", "expired", "closed"]
 
 
 class Licence(Struct, frozen=True):
-    """Paid calls: escrow = price_per_call × (calls − used) while open, else 0."""
+    """Paid calls, or periods where `period` isn't 0. `used` counts calls in both cases.
+
+    While open, escrow = price_per_call × (calls − used) or price_per_period × (periods − settled),
+    else 0. Calls before `paid_until` are in a period that is settled.
+    """
 
     id: Digest
     model: ModelId
@@ -327,9 +336,15 @@ class Licence(Struct, frozen=True):
     publisher: Address
     offer: Digest
     price_per_call: Amount
+    price_per_period: Amount
+    period: Count
     max_rows: Count
     calls: Count
+    periods: Count
     used: Count
+    settled: Count
+    paid_until: Time
+    bought: Time
     escrow: Amount
     expires: Time
     gas_version: Count

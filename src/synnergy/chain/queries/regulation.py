@@ -128,6 +128,8 @@ def _facts(moment: Moment, action: str, resource: str) -> Mapping[str, Fact]:
             return {"amount": 0}
         case "buy" if _MODEL.fullmatch(resource):
             offer = records.offers.load(moment.state, bytes.fromhex(resource))
+            if offer is not None and offer.period > 0:
+                return {"calls": 0, "periods": 1, "total": offer.price_per_period}
             return {"calls": 1, "periods": 0, "total": offer.price_per_call if offer else 0}
         case "register":
             wallet = records.wallets.load(moment.state, resource) if is_address(resource) else None
