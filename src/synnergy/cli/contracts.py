@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from synnergy.cli import contract_calls
 from synnergy.cli.command import command, group
 from synnergy.cli.gas import current_schedule
 from synnergy.cli.reply import Reply, plain, reply
@@ -22,6 +23,7 @@ def add_to(app: typer.Typer) -> None:
     contracts = group("Contracts: programs that the ledger keeps.")
     command(contracts, "assemble")(assemble)
     command(contracts, "disassemble")(disassemble)
+    contract_calls.add_to(contracts)
     app.add_typer(contracts, name="contract")
 
 
