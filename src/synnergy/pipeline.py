@@ -26,6 +26,7 @@ from synnergy.receipts.receipt import Receipt
 from synnergy.rejected import Rejected
 from synnergy.state import records
 from synnergy.state.journal import Journal
+from synnergy.state.keys import is_key_of
 from synnergy.vm.cache import ProgramCache
 from synnergy.vm.interpreter import Outcome
 from synnergy.vm.templates import template_opcode
@@ -98,6 +99,9 @@ def run_authenticated(
     transaction: Transaction, journal: Journal, around: Surroundings
 ) -> Executed:
     """The arrow from an authenticated transaction on."""
+    stranger = check_key(transaction, journal)
+    if stranger is not None:  # who didn't sign it says nothing of what becomes of it
+        return inadmissible(bytes(32), stranger)
     admitted = admit(transaction, journal, around)
     if isinstance(admitted, Rejected):
         return inadmissible(transaction.id, admitted)
@@ -149,18 +153,38 @@ def intrinsic_gas(transaction: Transaction, schedule: Schedule) -> int:
     return schedule.intrinsic_gas(len(body.data), len(body.code), lengths)
 
 
+def check_key(transaction: Transaction, journal: Journal) -> Rejected | None:
+    """Whether the key that signed is the sender's, as the journal stands (TX-5, ID-3)."""
+    sender = transaction.body.sender
+    if is_key_of(transaction.public_key, sender, records.wallets.load(journal, sender)):
+        return None
+    return Rejected(
+        "TX-5",
+        "wrong_signatures",
+        f"the signing key is not that of the sender {sender}, or no longer",
+    )
+
+
 def admit(transaction: Transaction, journal: Journal, around: Surroundings) -> str | Rejected:
     """Who pays, or why the transaction is inadmissible. Reads state; runs nothing (TX-7, TX-8)."""
     body = transaction.body
     governance = records.governance.load(journal, records.SINGLE)
     assert governance is not None
     account = records.accounts.load(journal, body.sender)
-    if account is None or records.wallets.load(journal, body.sender) is None:
+    wallet = records.wallets.load(journal, body.sender)
+    if account is None or wallet is None:
         return Rejected(
             "TX-7",
             "unregistered",
             f"{body.sender} is not registered with the regulatory node; it can only receive."
             " A regulator can register it",
+        )
+    if wallet.deregistered:
+        return Rejected(
+            "TX-7",
+            "deregistered",
+            f"the registration of {body.sender} was ended by a regulator; it can only receive."
+            " A regulator can register it again",
         )
     if body.nonce != account.nonce:
         kind = "replayed" if body.nonce < account.nonce else "nonce_too_high"

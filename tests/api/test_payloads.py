@@ -9,8 +9,12 @@ import pytest
 
 from synnergy.api.routes.payloads import MAX_AGE, request_bytes
 from synnergy.identity.keys import KeyPair
+from synnergy.opcodes import ledger as money
+from synnergy.opcodes import regulation
 from synnergy.wire.transaction import commit
 from tests.api.support import CONSUMER, OPERATOR, PUBLISHER, REGULATOR, SECOND, STRANGER, World
+from tests.governance.support import new_key, rotation
+from tests.ledger.harness import key, salted
 
 
 def now() -> int:
@@ -132,3 +136,29 @@ def test_an_unknown_payload(world: World) -> None:
     assert read(world, bytes(32)).status_code == 404
     headers = signed(world, CONSUMER, bytes(32))
     assert read(world, bytes(32), headers).status_code == 404
+
+
+def test_a_key_that_was_rotated_away_reads_no_more(world: World) -> None:
+    """ID-3: the wallet is a party as before, by the key that it has now."""
+    ledger, own = world.ledger, salted(b"of one who changed keys", b"k" * 32)
+    old = key("changing keys")
+    new = new_key("changing keys", old)
+    statement = regulation.RegistrationStatement(old.public_key, "")
+    signature = old.sign(regulation.statement_bytes(statement))
+    arguments = regulation.Register(statement, signature, "GB", ("consumer",), None)
+    give = money.Transfer(old.address, 10**9)
+    for raw in (
+        ledger.envelope(REGULATOR, "REGULATION_REGISTER", arguments),
+        ledger.envelope(OPERATOR, "LEDGER_TRANSFER", give),
+    ):
+        assert world.post(raw).json()["status"] == "ok"
+    give = money.Transfer(OPERATOR.address, 1)
+    carried = ledger.envelope(old, "LEDGER_TRANSFER", give, (own,))
+    assert world.post(carried).json()["status"] == "ok"
+    commitment = own.reference.commitment
+    assert read(world, commitment, signed(world, old, commitment)).status_code == 200
+    change = ledger.envelope(old, "REGULATION_ROTATE_KEY", rotation(ledger, old, new))
+    assert world.post(change).json()["status"] == "ok"
+    answer = read(world, commitment, signed(world, old, commitment))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "old_key")
+    assert read(world, commitment, signed(world, new, commitment)).status_code == 200

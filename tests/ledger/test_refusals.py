@@ -404,8 +404,8 @@ def _smallest(struct: type) -> object:
             "payloads": (bytes(32),),
             "reason": "a reason",
             "text": "",
-            "statement": regulation.RegistrationStatement(bytes(32), ""),
             "signature": bytes(64),
+            "chain_id": "",
             "allow_missing": False,
             "jurisdictions": (),
             "roles": (),
@@ -413,6 +413,8 @@ def _smallest(struct: type) -> object:
         }
         if field.name in examples:
             return examples[field.name]
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            return _smallest(field.type)
         for candidate in (None, 1, bytes(32)):
             try:
                 return msgspec.convert(candidate, field.type)

@@ -171,6 +171,28 @@ CASES: dict[str, tuple[Request, bool, tuple[str, ...]]] = {
         ("regulators-supervise",),
     ),
     "consumer does not set the policy": (request(CONSUMER, "set_policy", LEDGER), False, ()),
+    "regulator rotates a lost key": (
+        request(REGULATOR, "rotate_key", CONSUMER),
+        True,
+        ("regulators-supervise",),
+    ),
+    "a wallet rotates its own key": (
+        request(CONSUMER, "rotate_key", CONSUMER),
+        True,
+        ("wallets-rotate-their-keys",),
+    ),
+    "no wallet rotates another's key": (request(CONSUMER, "rotate_key", PUBLISHER), False, ()),
+    "a frozen wallet keeps its key": (
+        request(FROZEN, "rotate_key", FROZEN),
+        False,
+        ("frozen-wallet",),
+    ),
+    "regulator deregisters": (
+        request(REGULATOR, "deregister", FROZEN),
+        True,
+        ("regulators-supervise",),
+    ),
+    "consumer does not deregister": (request(CONSUMER, "deregister", CONSUMER), False, ()),
     "regulator does not invoke": (request(REGULATOR, "invoke", model()), False, ()),
     # POL-22
     "no approval of one's own model": (
@@ -187,6 +209,21 @@ CASES: dict[str, tuple[Request, bool, tuple[str, ...]]] = {
         request(REGULATOR, "freeze", PUBLISHING_REGULATOR),
         False,
         ("regulators-are-not-frozen",),
+    ),
+    "regulators are not deregistered": (
+        request(REGULATOR, "deregister", PUBLISHING_REGULATOR),
+        False,
+        ("regulators-are-not-deregistered",),
+    ),
+    "no regulator rotates another's key": (
+        request(REGULATOR, "rotate_key", PUBLISHING_REGULATOR),
+        False,
+        ("regulators-keep-their-keys",),
+    ),
+    "a regulator rotates its own key": (
+        request(REGULATOR, "rotate_key", REGULATOR),
+        True,
+        ("regulators-supervise", "wallets-rotate-their-keys"),
     ),
     # POL-23
     "withdrawn is not invoked": (
@@ -213,6 +250,11 @@ CASES: dict[str, tuple[Request, bool, tuple[str, ...]]] = {
         request(CONSUMER, "invoke", model(publisher=FROZEN)),
         False,
         ("publisher-frozen",),
+    ),
+    "a deregistered publisher's model is not bought": (
+        request(CONSUMER, "buy", model(publisher=replace(PUBLISHER, registered=False, roles=()))),
+        False,
+        ("publisher-unregistered",),
     ),
     "anybody registered reads statistics": (
         request(wallet(), "analyse", model()),

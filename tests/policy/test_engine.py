@@ -333,6 +333,7 @@ MODELS = st.builds(
 )
 ACTIONS = ["transfer", "upload", "publish", "offer", "withdraw", "buy", "invoke", "approve"]
 ACTIONS += ["revoke", "register", "freeze", "unfreeze", "set_policy", "mint"]
+ACTIONS += ["rotate_key", "deregister"]
 HIDDEN = (
     DEFAULT_SET
     + '@id("late") forbid (principal, action, resource) when { context.height > 8 };'

@@ -145,8 +145,6 @@ PLAIN = Attachment(b"", b"content")
         ("TX-5", "wrong_signatures", signed(body())),
         ("TX-5", "wrong_signatures", signed(body(), PAIR, PAIR)),
         ("TX-5", "wrong_signatures", signed(body(), PAIR, OTHER)),
-        ("TX-5", "wrong_signatures", signed(body(), OTHER)),
-        ("TX-5", "wrong_signatures", signed(body(sender=OTHER.address), PAIR)),
         ("TX-3", "wrong_chain", signed(body(chain_id="vectors-" + "0" * 32), PAIR)),
         ("WIRE-1", "malformed", signed(body(chain_id=CHAIN + "\n"), PAIR)),
         ("WIRE-1", "malformed", signed(body(chain_id="x" * 60), PAIR)),

@@ -51,6 +51,7 @@ from synnergy.pipeline import (
     Surroundings,
     TransactionResult,
     admit,
+    check_key,
     quote,
     run_transaction,
 )
@@ -201,7 +202,7 @@ class Application:
         if isinstance(transaction, Rejected):
             return transaction
         around = self.surroundings(self.height + 1, self.header.time, journal, {})
-        payer = admit(transaction, journal, around)
+        payer = check_key(transaction, journal) or admit(transaction, journal, around)
         if isinstance(payer, Rejected):
             return payer
         body = transaction.body

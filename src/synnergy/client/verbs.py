@@ -259,6 +259,58 @@ def regulation_set_policy(
     return Call("REGULATION_SET_POLICY", arguments, governance.Agreement, attachments, spends)
 
 
+def regulation_set_regulators(
+    *,
+    regulators: tuple[str, ...],
+    threshold: int,
+    attachments: tuple[Attachment, ...] = (),
+    spends: int = 0,
+) -> Call[governance.Agreement]:
+    """Say who the regulators are and how many must agree; their roles follow (m of n)."""
+    arguments = governance.SetRegulators(regulators=regulators, threshold=threshold)
+    return Call("REGULATION_SET_REGULATORS", arguments, governance.Agreement, attachments, spends)
+
+
+def regulation_set_fees(
+    *,
+    minimum_gas_price: int,
+    fee_account: str,
+    attachments: tuple[Attachment, ...] = (),
+    spends: int = 0,
+) -> Call[governance.Agreement]:
+    """Set the least gas price and the account that fees go to (m of n)."""
+    arguments = governance.SetFees(minimum_gas_price=minimum_gas_price, fee_account=fee_account)
+    return Call("REGULATION_SET_FEES", arguments, governance.Agreement, attachments, spends)
+
+
+def regulation_set_protocol(
+    *, version: int, height: int, attachments: tuple[Attachment, ...] = (), spends: int = 0
+) -> Call[governance.Agreement]:
+    """Set the protocol version from a coming block on, or take such an upgrade back (m of n)."""
+    arguments = governance.SetProtocol(version=version, height=height)
+    return Call("REGULATION_SET_PROTOCOL", arguments, governance.Agreement, attachments, spends)
+
+
+def regulation_rotate_key(
+    *,
+    statement: regulation.RotationStatement,
+    signature: bytes,
+    attachments: tuple[Attachment, ...] = (),
+    spends: int = 0,
+) -> Call[models.Done]:
+    """Give a wallet a new key, on the key's own signed statement; the address stays (ID-3)."""
+    arguments = regulation.RotateKey(statement=statement, signature=signature)
+    return Call("REGULATION_ROTATE_KEY", arguments, models.Done, attachments, spends)
+
+
+def regulation_deregister(
+    *, address: str, reason: str, attachments: tuple[Attachment, ...] = (), spends: int = 0
+) -> Call[models.Done]:
+    """End a registration: the wallet can only receive, its models are sold no more."""
+    arguments = regulation.Deregister(address=address, reason=reason)
+    return Call("REGULATION_DEREGISTER", arguments, models.Done, attachments, spends)
+
+
 def regulation_set_limit(
     *,
     address: str,

@@ -1,10 +1,12 @@
-"""From an envelope's bytes to an authenticated transaction: pure, no state (TX-1 … TX-5)."""
+"""From an envelope's bytes to an authenticated transaction: pure, no state (TX-1 … TX-5).
+
+Whether the key that signed is the sender's is a matter of state, and of admission.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from synnergy.identity.address import address_of
 from synnergy.identity.keys import verify_signature
 from synnergy.rejected import Rejected
 from synnergy.wire.codec import decode
@@ -49,11 +51,6 @@ def decode_transaction(raw: bytes, chain_id: str) -> Transaction | Rejected:
             "wrong_signatures",
             f"exactly the sender's signature is needed, {len(envelope.signatures)} were given",
         )
-    public_key = envelope.signatures[0].public_key
-    if address_of(public_key) != body.sender:
-        return Rejected(
-            "TX-5", "wrong_signatures", f"the signing key is not that of the sender {body.sender}"
-        )
     for index, attachment in enumerate(envelope.attachments):
         if len(attachment.salt) not in (0, SALT_BYTES):
             return Rejected(
@@ -65,9 +62,9 @@ def decode_transaction(raw: bytes, chain_id: str) -> Transaction | Rejected:
             "wrong_attachments",
             "the attachments are not those whose commitments and lengths the body lists",
         )
-    signature = envelope.signatures[0].signature
+    signed = envelope.signatures[0]
     return Transaction(
-        transaction_id(body), body, envelope.attachments, public_key, signature, raw
+        transaction_id(body), body, envelope.attachments, signed.public_key, signed.signature, raw
     )
 
 
@@ -80,7 +77,7 @@ def check_signature(transaction: Transaction) -> Rejected | None:
 
 
 def authenticate(raw: bytes, chain_id: str) -> Transaction | Rejected:
-    """Decode and verify: what every transaction passes before anything looks at state."""
+    """Decode and verify: the envelope's key signed its body, whoever it belongs to."""
     transaction = decode_transaction(raw, chain_id)
     if isinstance(transaction, Rejected):
         return transaction

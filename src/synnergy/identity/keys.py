@@ -24,21 +24,21 @@ SEED_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """An Ed25519 key pair from a 32-byte seed. The seed never leaves the keystore but here."""
+    """An Ed25519 key pair from a 32-byte seed. The seed never leaves the keystore but here.
+
+    `address` is the wallet that it signs for: its own, unless it was rotated into another (ID-3).
+    """
 
     seed: bytes
     public_key: bytes
+    address: str
 
     @staticmethod
-    def from_seed(seed: bytes) -> KeyPair:
+    def from_seed(seed: bytes, address: str | None = None) -> KeyPair:
         if len(seed) != SEED_BYTES:
             raise ValueError(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
         public_key, _ = crypto_sign_seed_keypair(seed)
-        return KeyPair(seed, public_key)
-
-    @property
-    def address(self) -> str:
-        return address_of(self.public_key)
+        return KeyPair(seed, public_key, address or address_of(public_key))
 
     def sign(self, message: bytes) -> bytes:
         """The 64-byte signature of `message`."""

@@ -30,13 +30,14 @@ def wallet_entity(journal: Journal, governance: records.Governance, address: str
     answers = wallet
     if wallet is not None and wallet.deployer is not None:
         answers = records.wallets.load(journal, wallet.deployer)
-    roles = answers.roles if answers is not None else ()
+    roles = answers.roles if answers is not None and not answers.deregistered else ()
     if answers is not wallet:
         roles = tuple(role for role in roles if role != "regulator")
     denied = records.denials.load(journal, address)
+    registered = wallet is not None and not wallet.deregistered
     return WalletEntity(
         address=address,
-        registered=wallet is not None,
+        registered=registered,
         frozen=wallet is not None and wallet.frozen,
         jurisdiction=answers.jurisdiction if answers is not None else "",
         roles=roles,

@@ -1,4 +1,4 @@
-"""REGULATION, by one regulator: registering and freezing wallets (REG-1 … REG-4)."""
+"""REGULATION, by one regulator: wallets are registered, frozen, given keys (REG-1 … REG-4)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from synnergy.identity.address import address_of
 from synnergy.identity.keys import verify_signature
 from synnergy.opcodes.cohorts import join_cohort
 from synnergy.opcodes.context import Context
@@ -15,6 +14,7 @@ from synnergy.opcodes.entities import Resource, named_wallet, wallet_entity
 from synnergy.opcodes.models import Done, model_id
 from synnergy.rejected import Rejected
 from synnergy.state import records
+from synnergy.state.keys import is_key_of, is_known, wallet_of
 from synnergy.vm.catalogue import domain_opcode
 from synnergy.wire.codec import Struct, encode
 from synnergy.wire.types import (
@@ -62,13 +62,38 @@ class Unfreeze(Struct, frozen=True):
     address: Address
 
 
+class RotationStatement(Struct, frozen=True):
+    """A new key's own word that it wants to be the key of the wallet `address`."""
+
+    address: Address
+    public_key: PublicKey
+    chain_id: ShortText
+
+
+class RotateKey(Struct, frozen=True):
+    """Give a wallet the key that signed `statement`; its old key signs no more."""
+
+    statement: RotationStatement
+    signature: Signature
+
+
+class Deregister(Struct, frozen=True):
+    address: Address
+    reason: ShortText
+
+
+def rotation_bytes(statement: RotationStatement) -> bytes:
+    """What a key signs to be rotated in (ID-4)."""
+    return b"synnergy/sign/rotation/1\x00" + encode(statement)
+
+
 def statement_bytes(statement: RegistrationStatement) -> bytes:
     """What a wallet signs to be registered (REG-2)."""
     return b"synnergy/sign/registration/1\x00" + encode(statement)
 
 
 def register_resource(context: Context, arguments: Register) -> Resource:
-    address = address_of(arguments.statement.public_key)
+    address = wallet_of(context.journal, arguments.statement.public_key)
     entity = wallet_entity(context.journal, context.governance(), address)
     facts = {"jurisdiction": arguments.jurisdiction, "roles": tuple(arguments.roles)}
     return Resource(entity, facts)
@@ -97,8 +122,12 @@ def register(context: Context, arguments: Register) -> Registered | Rejected:
         )
     if list(arguments.roles) != sorted(set(arguments.roles)):
         return Rejected("REG-3", "bad_roles", "roles must be sorted and unique")
-    address = address_of(statement.public_key)
+    address = wallet_of(context.journal, statement.public_key)
     existing = records.wallets.load(context.journal, address)
+    if not is_key_of(statement.public_key, address, existing):
+        return Rejected(
+            "REG-2", "old_key", f"this key was rotated away; the key of {address} is another now"
+        )
     is_regulator = address in context.governance().regulators
     if ("regulator" in arguments.roles) != is_regulator:
         return Rejected(
@@ -140,12 +169,18 @@ def register(context: Context, arguments: Register) -> Registered | Rejected:
     return Registered(address)
 
 
-def freeze_price(context: Context, arguments: Freeze) -> int:
+def closing_price(context: Context, arguments: Freeze | Deregister) -> int:
     """One deadline's worth of gas for each model whose licences will be refunded."""
-    published = records.publications.scan(
-        context.journal, key_prefix=(arguments.address,), limit=MAX_PUBLICATIONS
-    )
+    published = publications_of(context, arguments.address)
     return context.schedule.intrinsic["attachment"].gas * len(published)
+
+
+def publications_of(context: Context, address: str) -> list[bytes]:
+    """The ids of what an address published."""
+    published = records.publications.scan(
+        context.journal, key_prefix=(address,), limit=MAX_PUBLICATIONS
+    )
+    return [model_id(publisher, name, version) for (publisher, name, version), _ in published]
 
 
 @domain_opcode(
@@ -154,7 +189,7 @@ def freeze_price(context: Context, arguments: Freeze) -> int:
     action="freeze",
     args=Freeze,
     result=Done,
-    price=freeze_price,
+    price=closing_price,
     resource=named_wallet,
     template_only=True,
 )
@@ -172,11 +207,8 @@ def freeze(context: Context, arguments: Freeze) -> Done | Rejected:
         arguments.address,
         msgspec.structs.replace(wallet, frozen=True, freeze_reason=arguments.reason),
     )
-    published = records.publications.scan(
-        context.journal, key_prefix=(arguments.address,), limit=MAX_PUBLICATIONS
-    )
-    for (publisher, name, version), _ in published:
-        records.closing.save(context.journal, model_id(publisher, name, version), records.Marker())
+    for model in publications_of(context, arguments.address):
+        records.closing.save(context.journal, model, records.Marker())
     context.emit(
         "regulation.frozen",
         wallet=arguments.address,
@@ -206,4 +238,88 @@ def unfreeze(context: Context, arguments: Unfreeze) -> Done | Rejected:
         msgspec.structs.replace(wallet, frozen=False, freeze_reason=""),
     )
     context.emit("regulation.unfrozen", wallet=arguments.address, by=context.sender)
+    return Done()
+
+
+def rotated_wallet(context: Context, arguments: RotateKey) -> Resource:
+    address = arguments.statement.address
+    return Resource(wallet_entity(context.journal, context.governance(), address))
+
+
+@domain_opcode(
+    0x060008,
+    "REGULATION_ROTATE_KEY",
+    action="rotate_key",
+    args=RotateKey,
+    result=Done,
+    resource=rotated_wallet,
+    template_only=True,
+)
+def rotate_key(context: Context, arguments: RotateKey) -> Done | Rejected:
+    """Give a wallet a new key, on the key's own signed statement; the address stays (ID-3)."""
+    statement = arguments.statement
+    if statement.chain_id != context.block.chain_id:
+        return Rejected(
+            "ID-4", "wrong_chain", f"the statement is for the chain {statement.chain_id!r}"
+        )
+    if not verify_signature(statement.public_key, rotation_bytes(statement), arguments.signature):
+        return Rejected("ID-4", "bad_statement", "the statement is not signed by the new key")
+    address = statement.address
+    wallet = records.wallets.load(context.journal, address)
+    if wallet is None or wallet.deregistered:
+        return Rejected("REG-9", "unregistered", f"{address} is not registered")
+    if wallet.deployer is not None:
+        return Rejected("REG-9", "is_contract", f"{address} is a contract, which has no key")
+    regulators = context.governance().regulators
+    if context.sender != address and (address in regulators or context.sender not in regulators):
+        by = "itself alone, a regulator" if address in regulators else "itself or a regulator"
+        return Rejected("REG-9", "not_its_own", f"the key of {address} is rotated by {by}")
+    if is_known(context.journal, statement.public_key):
+        return Rejected(
+            "ID-5", "key_in_use", "this key is or was a wallet's; make a new one for the rotation"
+        )
+    records.keys.save(context.journal, statement.public_key, records.RotatedKey(address))
+    records.wallets.save(
+        context.journal,
+        address,
+        msgspec.structs.replace(wallet, public_key=statement.public_key),
+    )
+    context.emit(
+        "regulation.key_rotated",
+        wallet=address,
+        public_key=statement.public_key,
+        by=context.sender,
+    )
+    return Done()
+
+
+@domain_opcode(
+    0x060009,
+    "REGULATION_DEREGISTER",
+    action="deregister",
+    args=Deregister,
+    result=Done,
+    price=closing_price,
+    resource=named_wallet,
+    template_only=True,
+)
+def deregister(context: Context, arguments: Deregister) -> Done | Rejected:
+    """End a registration: the wallet can only receive, its models are sold no more."""
+    address = arguments.address
+    wallet = records.wallets.load(context.journal, address)
+    if wallet is None or wallet.deregistered:
+        return Rejected("REG-10", "unregistered", f"{address} is not registered")
+    if address in context.governance().regulators:
+        return Rejected(
+            "REG-10", "is_regulator", "a regulator is replaced by m of n before it is deregistered"
+        )
+    records.wallets.save(
+        context.journal, address, msgspec.structs.replace(wallet, deregistered=True)
+    )
+    for model in publications_of(context, address):
+        records.closing.save(context.journal, model, records.Marker())
+        records.offers.remove(context.journal, model)
+    context.emit(
+        "regulation.deregistered", wallet=address, by=context.sender, reason=arguments.reason
+    )
     return Done()

@@ -26,6 +26,20 @@ def check_new_set(
     compiled = compile_set(text)
     if isinstance(compiled, Rejected):
         return compiled
+    return check_still_changes(compiled, regulators, threshold, height=height, time=time) or (
+        compiled
+    )
+
+
+def check_still_changes(
+    compiled: CompiledSet,
+    regulators: Sequence[WalletEntity],
+    threshold: int,
+    *,
+    height: int = 0,
+    time: int = 0,
+) -> Rejected | None:
+    """Refuse a set and regulators that do not go together: too few of them could change it."""
     context = {"height": height, "time": time, "regulators": len(regulators)}
     verdicts = [
         decide(compiled, Request(regulator, SET_POLICY, LedgerEntity(), context))
@@ -33,7 +47,7 @@ def check_new_set(
     ]
     able = sum(verdict.allowed for verdict in verdicts)
     if able >= threshold:
-        return compiled
+        return None
     refusals = sorted({verdict.message for verdict in verdicts if not verdict.allowed})
     return Rejected(
         "POL-14",

@@ -64,6 +64,12 @@ class Wallet(Struct, frozen=True):
     flags: tuple[FlagKind, ...]
 
 
+class RotatedKey(Struct, frozen=True):
+    """The one wallet that a key was rotated into, for ever, whether it is still in use or not."""
+
+    address: Address
+
+
 class Denials(Struct, frozen=True):
     """Refused actions of a wallet, written after the rollback of what was refused.
 
@@ -209,6 +215,13 @@ class Retention(Struct, frozen=True):
     """How long nodes keep a payload after a block last carried it, in ms; 0: for ever."""
 
     milliseconds: Time
+
+
+class Upgrade(Struct, frozen=True):
+    """The protocol version that is in force from the start of block `height` on."""
+
+    version: Count
+    height: Height
 
 
 class PolicyRecord(Struct, frozen=True):
@@ -392,6 +405,8 @@ class Marker(Struct, frozen=True):
 
 accounts = Table(b"ac", "accounts", Account)
 wallets = Table(b"wa", "wallets", Wallet)
+#: Every key that was rotated in (ID-5); the others are found by the address they give.
+keys = Table(b"ke", "keys", RotatedKey)
 denials = Table(b"dn", "denials", Denials)
 oversight = Table(b"ov", "oversight", Oversight)
 activities = Table(b"ay", "activities", Activity)
@@ -402,6 +417,8 @@ last_cohorts = Table(b"lc", "last_cohorts", LastCohort)
 money = Table(b"mo", "money", Money)
 governance = Table(b"gv", "governance", Governance)
 retention = Table(b"rt", "retention", Retention)
+#: The upgrade that was agreed on and has not come yet.
+upgrade = Table(b"up", "upgrade", Upgrade)
 policies = Table(b"po", "policies", PolicyRecord)
 proposals = Table(b"pr", "proposals", Proposal)
 artefacts = Table(b"ar", "artefacts", Artefact)

@@ -12,9 +12,11 @@ from fastapi.responses import Response
 from synnergy.api.answers import OCTETS, DigestText, TheNode, answers
 from synnergy.api.errors import ApiError, not_found
 from synnergy.chain.queries.ledger import find_payload, may_read_payload
-from synnergy.identity.address import address_of
+from synnergy.chain.queries.moment import Moment
 from synnergy.identity.keys import verify_signature
 from synnergy.rejected import Rejected
+from synnergy.state import records
+from synnergy.state.keys import is_key_of, wallet_of
 from synnergy.wire.codec import Struct, encode
 
 router = APIRouter(tags=["payloads"])
@@ -73,7 +75,7 @@ def read_payload(
             raise not_found(f"the payload {commitment}")
         if not may_read_payload(moment, payload, None):
             reader = _signer(
-                moment.header.chain_id,
+                moment,
                 digest,
                 x_synnergy_key,
                 x_synnergy_time,
@@ -92,9 +94,9 @@ def read_payload(
 
 
 def _signer(
-    chain_id: str, commitment: bytes, key: str | None, at: str | None, signature: str | None
+    moment: Moment, commitment: bytes, key: str | None, at: str | None, signature: str | None
 ) -> str:
-    """The address that signed this request just now; ApiError 401 where none did (API-7)."""
+    """The wallet whose key signed this request just now; ApiError 401 where none's did (API-7)."""
     if key is None or at is None or signature is None:
         raise _unauthorised(
             "unsigned",
@@ -109,10 +111,15 @@ def _signer(
             "bad_time", "the signed time is more than 5 minutes from the node's clock"
         )
     public_key = bytes.fromhex(key)
-    message = request_bytes(chain_id, commitment, milliseconds)
+    message = request_bytes(moment.header.chain_id, commitment, milliseconds)
     if not verify_signature(public_key, message, bytes.fromhex(signature)):
         raise _unauthorised("bad_signature", "the request's signature does not verify")
-    return address_of(public_key)
+    address = wallet_of(moment.state, public_key)
+    if not is_key_of(public_key, address, records.wallets.load(moment.state, address)):
+        raise _unauthorised(
+            "old_key", f"this key was rotated away; it signs no more for {address}"
+        )
+    return address
 
 
 def _unauthorised(code: str, message: str) -> ApiError:

@@ -230,7 +230,7 @@ def account_view(moment: Moment, address: str) -> AccountView:
         address=address,
         balance=account.balance if account else 0,
         nonce=account.nonce if account else 0,
-        registered=wallet is not None,
+        registered=wallet is not None and not wallet.deregistered,
         wallet=wallet,
         denials=records.denials.load(moment.state, address),
         flags=open_flags(moment, address),

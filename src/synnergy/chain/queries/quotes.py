@@ -11,7 +11,7 @@ from synnergy.chain.application import Application
 from synnergy.chain.archive import payloads_of
 from synnergy.chain.queries.moment import Moment, fresh_journal
 from synnergy.identity.authenticate import Transaction, decode_transaction
-from synnergy.pipeline import Surroundings, intrinsic_gas, quote
+from synnergy.pipeline import Surroundings, check_key, intrinsic_gas, quote
 from synnergy.rejected import Rejected
 from synnergy.vm.cache import ProgramCache
 from synnergy.vm.templates import template_opcode
@@ -44,6 +44,9 @@ def quote_view(moment: Moment, application: Application, raw: bytes) -> QuoteVie
     if isinstance(transaction, Rejected):
         return transaction
     journal = fresh_journal(moment.view)
+    stranger = check_key(transaction, journal)
+    if stranger is not None:
+        return stranger
     header = moment.header
     carried = payloads_of(transaction)
     around = application.surroundings(header.height + 1, header.time, journal, carried)

@@ -26,6 +26,7 @@ SINGLE = "-"
 _KEYS: tuple[tuple[Table[Any], tuple[Component, ...]], ...] = (
     (records.accounts, ("text",)),
     (records.wallets, ("text",)),
+    (records.keys, ("bytes",)),
     (records.denials, ("text",)),
     (records.oversight, ()),
     (records.activities, ("text",)),
@@ -34,6 +35,7 @@ _KEYS: tuple[tuple[Table[Any], tuple[Component, ...]], ...] = (
     (records.last_cohorts, ("text",)),
     (records.money, ()),
     (records.governance, ()),
+    (records.upgrade, ()),
     (records.policies, ("integer",)),
     (records.proposals, ("bytes",)),
     (records.artefacts, ("bytes",)),
