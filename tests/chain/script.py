@@ -9,6 +9,7 @@ from synnergy.opcodes import ledger as money
 from synnergy.state import records
 from tests.chain.market import buy, call, calling, input_attachment, licensed, program_of
 from tests.chain.small_models import doubled, linear
+from tests.contracts.script import play_contracts
 from tests.ledger.harness import CONSUMER, DAY, OPERATOR, PUBLISHER, REGULATOR, Ledger, key
 
 
@@ -56,3 +57,4 @@ def play(ledger: Ledger) -> None:
     assert offer is not None
     again = licences.Buy(model, ledger.model(model).digest, offer.id, 1)
     assert ledger.send(CONSUMER, "LICENCE_BUY", again).code == "approval_missing"
+    play_contracts(ledger)
