@@ -49,12 +49,15 @@ def make_home(path: Path, first: Genesis, signer: KeyPair = SIGNER) -> Path:
 
 
 @contextmanager
-def node(home: Path, listen: str = "127.0.0.1:0", **environment: str) -> Iterator[Running]:
+def node(
+    home: Path, listen: str = "127.0.0.1:0", prelude: str = "", **environment: str
+) -> Iterator[Running]:
+    """A node that serves `home`; `prelude` is Python that its process runs first."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("SYNNERGY_")
     }
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN, str(home), listen],
+        [sys.executable, "-c", prelude + RUN, str(home), listen],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

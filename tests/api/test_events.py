@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -336,6 +337,25 @@ def test_stored_then_live_then_the_end(home: Path) -> None:
             assert take(lines, lambda _: True)[0]["transaction"] == second
         assert running.stop(signal.SIGTERM) == (0, "")
         assert [list(lines) for lines in clients] == [[], [], []]
+
+
+BIG = """
+from synnergy.api.routes import events
+small = events._message
+events._message = lambda event, media_type: small(event, media_type) + b" " * 20_000_000
+"""
+
+
+def test_a_client_that_takes_nothing_keeps_no_node_from_stopping(home: Path) -> None:
+    """More than any buffer holds is on its way to it: its connection is cut, and nothing else."""
+    with node(home, prelude=BIG) as running, ExitStack() as stack:
+        post(running, transfer(0))
+        for _ in range(3):
+            connection = stack.enter_context(socket.create_connection(running.address))
+            connection.sendall(b"GET /v1/events HTTP/1.1\r\nHost: node\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        assert post(running, transfer(1)).json()["status"] == "ok"
+        assert running.stop() == (0, "")
 
 
 def test_following_a_node_that_is_stopped_and_started(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -10,7 +11,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import lmdb
 import msgspec
@@ -21,6 +22,7 @@ from synnergy import __version__
 from synnergy.api.app import create_app
 from synnergy.api.logs import BadLogSetting, node_log
 from synnergy.api.node import Node
+from synnergy.api.streams import STREAMING
 from synnergy.chain.application import Application, BadNode
 from synnergy.chain.genesis import BadGenesis, Genesis, decode_genesis_file
 from synnergy.engines.solo import SoloEngine
@@ -34,6 +36,8 @@ NODE_KEY = "node_key.json"
 
 #: Requests that are still running get this long, in seconds, once the node is told to stop.
 GRACE_SECONDS = 10
+#: Streams are over by then, unless their clients take nothing.
+STREAM_GRACE_SECONDS = 1.0
 #: Threads evaluate policies, which need a stack of a known size (POL-12); only address space.
 STACK_BYTES = 16 * 1024 * 1024
 
@@ -222,7 +226,15 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Streams have no end of their own that could be waited for.
         self._on_stop()
+        asyncio.get_running_loop().call_later(STREAM_GRACE_SECONDS, self._cut_streams)
         await super().shutdown(sockets)
+
+    def _cut_streams(self) -> None:
+        """Drop the connections of streams whose clients don't even take the end."""
+        connections: list[Any] = list(self.server_state.connections)
+        for connection in connections:
+            if connection.cycle is not None and STREAMING in connection.cycle.scope:
+                connection.transport.abort()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:

@@ -20,6 +20,8 @@ from synnergy.rejected import Rejected
 
 T = TypeVar("T")
 
+#: Marks the scope of a request whose answer is a stream.
+STREAMING = "synnergy.streaming"
 #: Streams that may be open at a time, and threads that read for them.
 MAX_STREAMS = 64
 READERS = 2
@@ -70,6 +72,7 @@ class Stream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._streams.opened():
+            scope[STREAMING] = True
             head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
             await send(head)
             async with create_task_group() as group:
