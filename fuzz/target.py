@@ -16,6 +16,7 @@ BUILD = ROOT / "build" / "fuzz"
 NAMES = (
     "decoder",
     "program",
+    "assembly",
     "policy",
     "model",
     "tensors",
