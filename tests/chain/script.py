@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
-from synnergy.opcodes import governance, licences, models, regulation
+from synnergy.opcodes import governance, licences, models, oversight, regulation
 from synnergy.opcodes import ledger as money
+from synnergy.opcodes.flags import DEFAULT_OVERSIGHT
 from synnergy.state import records
 from tests.chain.market import buy, call, calling, input_attachment, licensed, program_of
 from tests.chain.small_models import doubled, linear
 from tests.contracts.script import play_contracts
 from tests.ledger.harness import CONSUMER, DAY, OPERATOR, PUBLISHER, REGULATOR, Ledger, key
+
+
+def watch(ledger: Ledger, model: bytes) -> None:
+    """A flag raised and cleared, a limit met, parameters changed, a period sold and used."""
+    for amount in (10, 10, 10, 10, 10, 500):
+        ledger.ok(PUBLISHER, "LEDGER_TRANSFER", money.Transfer(CONSUMER.address, amount))
+    cleared = oversight.ClearFlags(PUBLISHER.address, ("amount",), "a prize")
+    ledger.ok(REGULATOR, "REGULATION_CLEAR_FLAGS", cleared)
+    limited = oversight.SetLimit(PUBLISHER.address, 1_000, DAY)
+    ledger.ok(REGULATOR, "REGULATION_SET_LIMIT", limited)
+    give = money.Transfer(CONSUMER.address, 1_001)
+    assert ledger.send(PUBLISHER, "LEDGER_TRANSFER", give).code == "spending_limit"
+    lifted = oversight.SetLimit(PUBLISHER.address, None, 0)
+    ledger.ok(REGULATOR, "REGULATION_SET_LIMIT", lifted)
+    values = msgspec.structs.asdict(DEFAULT_OVERSIGHT) | {"ceiling": 10**13}
+    ledger.ok(REGULATOR, "REGULATION_SET_OVERSIGHT", oversight.SetOversight(**values))
+    assert ledger.offer(model, 11, period=DAY).status == "ok"
+    licence = buy(ledger, model, 0, periods=2)
+    for _ in range(2):
+        assert ledger.block(call(ledger, model, licence))[0].status == "ok"
 
 
 def play(ledger: Ledger) -> None:
@@ -45,6 +67,7 @@ def play(ledger: Ledger) -> None:
     assert ledger.block(call(ledger, other, spent))[0].status == "ok"
     assert ledger.block(call(ledger, other, spent))[0].code == "exhausted"
     ledger.block(advance=DAY)  # the licence of five calls ends
+    watch(ledger, other)
     ledger.ok(REGULATOR, "REGULATION_FREEZE", regulation.Freeze(friend.address, "lost"))
     assert ledger.send(friend, "LEDGER_TRANSFER", give).code == "frozen_wallet"
     ledger.ok(PUBLISHER, "MODEL_WITHDRAW", models.Withdraw(other))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from synnergy.policy.engine import Request, Verdict, decide
 from synnergy.policy.entities import Entity, LicenceEntity, ModelEntity, WalletEntity
-from synnergy.policy.texts import SCHEMA
+from synnergy.policy.texts import DEFAULT_SET, SCHEMA
 
 from .support import (
     CONSUMER,
@@ -21,6 +21,7 @@ from .support import (
     PUBLISHER,
     REGULATOR,
     STRANGER,
+    compiled,
     model,
     request,
     wallet,
@@ -422,6 +423,15 @@ def test_flags_change_no_decision(name: str, kinds: set[str], everybody: bool) -
     assert flagged.allowed == plain.allowed
     assert set(flagged.determining) - {"flagged-wallet"} == set(plain.determining)
     assert ("flagged-wallet" in flagged.determining) == plain.allowed
+
+
+def test_the_policy_that_the_docs_give_stops_a_ring() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "oversight.md").read_text("utf-8")
+    example = page.split("```cedar\n")[1].split("```")[0]
+    stricter = compiled(DEFAULT_SET + example)
+    for flags, expected in ((("amount",), True), (("amount", "ring"), False)):
+        buyer = replace(FLAGGED, flags=flags)
+        assert decide(stricter, request(buyer, "buy", model())).allowed is expected
 
 
 def _verdicts() -> bytes:

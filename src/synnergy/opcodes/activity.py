@@ -101,15 +101,19 @@ def observe(
     payments, total = sample + 1, before.total + amount
     while payments > MOST_SAMPLES or total > MAX_INTEGER:
         payments, total = payments // 2, total // 2
-    after = msgspec.structs.replace(before, payments=payments, total=total)
-    after = _observe_velocity(after, oversight, time, findings)
-    return _observe_ramp(after, oversight, amount, findings), findings
+    windows = _observe_velocity(before, oversight, time, findings)
+    epochs = _observe_ramp(before, oversight, amount, findings)
+    after = records.Activity(payments, total, *windows, *epochs, before.cohort, before.limit)
+    return after, findings
 
 
 def _observe_velocity(
     before: records.Activity, oversight: records.Oversight, time: int, findings: list[Finding]
-) -> records.Activity:
-    """Count this payment into its window; a burst is found once, when it passes the mark."""
+) -> tuple[int, int, int, int]:
+    """Count this payment into its window; a burst is found once, when it passes the mark.
+
+    The figures of `Activity` from `window` to `earlier`.
+    """
     window = window_of(oversight, time)
     count, windows, earlier = before.window_payments + 1, before.windows, before.earlier
     if window != before.window:
@@ -119,38 +123,33 @@ def _observe_velocity(
         if windows > MOST_SAMPLES:
             windows, earlier = windows // 2, earlier // 2
 
-    def is_burst(payments: int) -> bool:
-        return (
-            payments >= oversight.velocity_payments
-            and payments * windows > oversight.velocity_factor * earlier
-        )
-
-    seen = oversight.velocity_factor and windows >= oversight.velocity_windows
-    if seen and is_burst(count) and not is_burst(count - 1):
+    # The first count that is both enough payments and more than so many times the average.
+    mark = max(
+        oversight.velocity_payments, oversight.velocity_factor * earlier // max(windows, 1) + 1
+    )
+    if oversight.velocity_factor and windows >= oversight.velocity_windows and count == mark:
         figures = {"payments": count, "earlier_payments": earlier, "earlier_windows": windows}
         settings = {"window": oversight.window, "factor": oversight.velocity_factor}
         findings.append(Finding("velocity", {**figures, **settings}))
-    return msgspec.structs.replace(
-        before, window=window, window_payments=count, windows=windows, earlier=earlier
-    )
+    return window, count, windows, earlier
 
 
 def _observe_ramp(
     before: records.Activity, oversight: records.Oversight, amount: int, findings: list[Finding]
-) -> records.Activity:
-    """Count this payment into its epoch; compare the epoch with the last where it is full."""
-    if amount * EPOCH * DUST < before.last_epoch:
-        if before.dust + 1 < MOST_DUST:
-            return msgspec.structs.replace(before, dust=before.dust + 1)
-        return msgspec.structs.replace(
-            before, epoch_payments=0, epoch_total=0, last_epoch=0, base=0, rises=0, dust=0
-        )
+) -> tuple[int, int, int, int, int, int]:
+    """Count this payment into its epoch; compare the epoch with the last where it is full.
+
+    The figures of `Activity` from `epoch_payments` to `dust`.
+    """
+    last, base, rises = before.last_epoch, before.base, before.rises
+    if amount * EPOCH * DUST < last:
+        if before.dust + 1 == MOST_DUST:
+            return 0, 0, 0, 0, 0, 0
+        return before.epoch_payments, before.epoch_total, last, base, rises, before.dust + 1
     count, total = before.epoch_payments + 1, min(before.epoch_total + amount, MAX_INTEGER)
     if count < EPOCH:
-        return msgspec.structs.replace(before, epoch_payments=count, epoch_total=total, dust=0)
-    base, rises = total, 0
-    if before.last_epoch and total > before.last_epoch:
-        base, rises = before.base, before.rises + 1
+        return count, total, last, base, rises, 0
+    base, rises = (base, rises + 1) if 0 < last < total else (total, 0)
     if (
         oversight.ramp_factor
         and rises >= oversight.ramp_rises
@@ -159,9 +158,7 @@ def _observe_ramp(
         figures = {"from": base, "to": total, "rises": rises, "factor": oversight.ramp_factor}
         findings.append(Finding("ramp", {**figures}))
         base, rises = total, 0
-    return msgspec.structs.replace(
-        before, epoch_payments=0, epoch_total=0, last_epoch=total, base=base, rises=rises, dust=0
-    )
+    return 0, 0, total, base, rises, 0
 
 
 def _moves_nothing(wallet: str, recipient: str | None, amount: int) -> bool:
