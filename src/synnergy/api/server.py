@@ -25,6 +25,7 @@ from synnergy.api.node import Node
 from synnergy.api.streams import STREAMING
 from synnergy.chain.application import Application, BadNode
 from synnergy.chain.genesis import BadGenesis, Genesis, decode_genesis_file
+from synnergy.chain.versions import upgrade_warning
 from synnergy.engines.solo import SoloEngine
 from synnergy.gas.schedule import BrokenSchedule
 from synnergy.identity.keys import KeyPair
@@ -118,6 +119,9 @@ def open_node(home: Path, map_size: int = DEFAULT_MAP_BYTES) -> Generator[Node]:
         engine.start()
         about = {"chain_id": application.chain_id, "version": __version__, "pid": os.getpid()}
         _log.info("started", extra=about | _head(application))
+        warning = upgrade_warning(application.journal())
+        if warning:
+            _log.warning("upgrade", extra={"reason": warning})
         try:
             yield Node(application, engine)
         finally:

@@ -41,8 +41,8 @@ from synnergy.chain.block import (
 from synnergy.chain.genesis import Genesis, apply_genesis, chain_id_of, encode_genesis_file
 from synnergy.chain.payloads import PayloadChanges, oldest_payload
 from synnergy.chain.snapshot import Manifest, restore_snapshot, write_snapshot
-from synnergy.chain.versions import BadNode, check_version
-from synnergy.gas.schedule import Schedule, load_schedule
+from synnergy.chain.versions import BadNode, activate, check_version, schedule_at
+from synnergy.gas.schedule import Schedule
 from synnergy.identity.authenticate import Transaction, authenticate
 from synnergy.opcodes.context import BlockInfo, Event, Payload
 from synnergy.opcodes.licences import next_deadline, run_due
@@ -138,6 +138,7 @@ class Application:
         self.header = self._last_header()
         governance = self.governance()
         check_version(governance.protocol_version, governance.gas_version)
+        self.next_schedule()
 
     # ---- what is committed -----------------------------------------------------------------
 
@@ -158,6 +159,10 @@ class Application:
         if record is None:
             raise BadNode("the store has no governance record")
         return record
+
+    def next_schedule(self) -> Schedule:
+        """The gas table of the next block. Raises BadNode where its version is not known here."""
+        return schedule_at(self.journal(), self.height + 1)
 
     def next_deadline(self) -> int | None:
         """When something falls due (ms); the solo engine makes a block then (MKT-8, ERASE-6)."""
@@ -220,7 +225,7 @@ class Application:
     def prepare(self, waiting: list[bytes]) -> tuple[bytes, ...]:
         """The first of `waiting` that fit a block by bytes and gas; what fails a check is left."""
         journal = self.journal()
-        room, gas = MAX_BLOCK_BYTES, self._schedule().limits["block"].gas
+        room, gas = MAX_BLOCK_BYTES, self.next_schedule().limits["block"].gas
         chosen: list[bytes] = []
         for raw in waiting:
             transaction = self.check(raw, journal)
@@ -247,7 +252,7 @@ class Application:
                     "CHAIN-6", "bad_proposal", f"transaction {index}: {transaction.message}"
                 )
             gas += transaction.body.gas_limit
-        if gas > self._schedule().limits["block"].gas:
+        if gas > self.next_schedule().limits["block"].gas:
             return Rejected("CHAIN-6", "bad_proposal", "the block's gas limits exceed its own")
         return None
 
@@ -266,7 +271,7 @@ class Application:
         before = records.receipts_root.load(journal, records.SINGLE)
         assert before is not None
         payloads = PayloadChanges(self.store.get, proposal.height, proposal.time)
-        events = run_due(journal, proposal.time)
+        events = activate(journal, proposal.height) + run_due(journal, proposal.time)
         executed: list[Executed] = []
         stored: list[StoredTransaction] = []
         writes: dict[int, WriteSet] = {}
@@ -391,9 +396,6 @@ class Application:
 
     # ---- inside ----------------------------------------------------------------------------
 
-    def _schedule(self) -> Schedule:
-        return load_schedule(self.governance().gas_version)
-
     def _programs_of(self, schedule: Schedule) -> ProgramCache:
         cache = self._programs.get(schedule.version)
         if cache is None:
@@ -413,7 +415,7 @@ class Application:
             stored = self.store.get(where, digest)
             return decode_trusted(stored, Payload) if stored is not None else None
 
-        schedule = self._schedule()
+        schedule = schedule_at(self.journal(), height)
         return Surroundings(
             block=BlockInfo(self.chain_id, height, time),
             schedule=schedule,

@@ -27,7 +27,7 @@ def show(session: Session) -> Reply:
     """Show the chain that the node serves: height, app hash, who governs."""
     chain = session.node.chain()
     fields = msgspec.to_builtins(chain)
-    governance = chain.governance
+    governance, coming = chain.governance, chain.upgrade
     summary = {
         "chain": chain.chain_id,
         "height": chain.height,
@@ -37,6 +37,7 @@ def show(session: Session) -> Reply:
         "policy version": governance.policy_version,
         "protocol version": governance.protocol_version,
         "gas table": governance.gas_version,
+        "upgrade": f"to version {coming.version} at block {coming.height}" if coming else "none",
         "local only": chain.local_only,
     }
     return reply(fields, listing(summary))

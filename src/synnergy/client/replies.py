@@ -83,6 +83,13 @@ class Governance(msgspec.Struct, frozen=True):
     gas_version: int
 
 
+class Upgrade(msgspec.Struct, frozen=True):
+    """The protocol version from the start of block `height` on."""
+
+    version: int
+    height: int
+
+
 class Chain(msgspec.Struct, frozen=True):
     """The chain that a node serves, as it stands."""
 
@@ -94,6 +101,7 @@ class Chain(msgspec.Struct, frozen=True):
     local_only: bool
     limits: dict[str, int]
     chunk_bytes: int
+    upgrade: Upgrade | None = None
 
 
 class Flag(msgspec.Struct, frozen=True):

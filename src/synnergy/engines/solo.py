@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from synnergy.chain.application import Application, Finalised
 from synnergy.chain.block import Proposal
+from synnergy.chain.versions import UPGRADE_AGREED, BadNode, upgrade_warning
 from synnergy.identity.keys import KeyPair
 from synnergy.pipeline import TransactionResult
 from synnergy.receipts.header import header_signing_bytes
@@ -110,7 +111,10 @@ class SoloEngine:
                 return Rejected(
                     "ENG-2", "busy", f"{len(self._waiting)} transactions are waiting; try again"
                 )
-            checked = self.application.check(raw, self._checked)
+            try:
+                checked = self.application.check(raw, self._checked)
+            except BadNode as lacking:  # the version of the next block, which the engine finds too
+                return Rejected("ENG-1", "halted", str(lacking))
             if isinstance(checked, Rejected):
                 return checked
             submitted = Submitted(checked.id, raw)
@@ -173,6 +177,7 @@ class SoloEngine:
                     self._waiting_bytes -= len(submitted.raw)
                     submitted.committed = Committed(header.height, index, result)
                     submitted.done.set()
+            application.next_schedule()  # or no block follows, and the node stops here (CHAIN-7)
             self._recheck()
         self._tell(finalised, time.perf_counter() - begun)
 
@@ -190,6 +195,10 @@ class SoloEngine:
             "seconds": round(seconds, 6),
         }
         _log.info("block", extra=fields)
+        told = [event.name for result in made.results for event in result.events]
+        warning = upgrade_warning(self.application.journal()) if UPGRADE_AGREED in told else ""
+        if warning:
+            _log.warning("upgrade", extra={"reason": warning})
 
     def _recheck(self) -> None:
         """Check what still waits against the new state; what no longer passes is dropped."""

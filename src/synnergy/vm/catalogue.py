@@ -70,6 +70,7 @@ def domain_opcode(
     price: Price | None = None,
     resource: ResourceOf | None = None,
     template_only: bool = False,
+    since: int = 1,
 ) -> Callable[[Apply], Apply]:
     """Declare the decorated `apply(context, args)` as a domain opcode (VM-22).
 
@@ -89,6 +90,7 @@ def domain_opcode(
                 price=price,
                 resource=resource,
                 template_only=template_only,
+                since=since,
                 apply=apply,
             )
         )

@@ -49,6 +49,7 @@ class DomainOpcode:
     action    the Cedar action, or None for the m-of-n verbs (`governance`)
     resource  builds the policy resource of the action, or Rejected; None for m-of-n verbs
     template_only   a regulator's verb: accepted only as the one template program (REG-6)
+    since    the first protocol version whose gas table prices it, and so lets it run (VM-9)
     """
 
     code: int
@@ -62,6 +63,7 @@ class DomainOpcode:
     apply: Apply
     description: str
     template_only: bool
+    since: int = 1
 
     @property
     def pops(self) -> int:
@@ -83,6 +85,7 @@ def declare(
     price: Price | None,
     resource: ResourceOf | None,
     template_only: bool,
+    since: int = 1,
     apply: Apply,
 ) -> DomainOpcode:
     """The checked record. Raises ValueError where the declaration has a wrong shape (VM-22)."""
@@ -116,6 +119,7 @@ def declare(
         apply,
         description,
         template_only,
+        since,
     )
 
 

@@ -40,7 +40,7 @@ class ChainView(Struct, frozen=True):
     """The head of the chain and what transactions on it must keep to.
 
     `limits` are those of the gas table in force and those of the encoding; uploads are cut into
-    chunks of `chunk_bytes`.
+    chunks of `chunk_bytes`. `upgrade` is what was agreed on and is still to come.
     """
 
     chain_id: str
@@ -51,6 +51,7 @@ class ChainView(Struct, frozen=True):
     local_only: bool
     limits: dict[str, Count]
     chunk_bytes: Count
+    upgrade: records.Upgrade | None
 
 
 class BlockResult(Struct, frozen=True):
@@ -140,6 +141,7 @@ def chain_view(moment: Moment, genesis: Genesis) -> ChainView:
         local_only=genesis.local_only,
         limits=limits,
         chunk_bytes=CHUNK_BYTES,
+        upgrade=records.upgrade.load(moment.state, records.SINGLE),
     )
 
 

@@ -60,6 +60,7 @@ def opcodes_view(moment: Moment) -> OpcodesView:
                 _policy(opcode),
             )
             for opcode in (*catalogue.core(), *catalogue.domain())
+            if opcode.name in schedule.opcodes
         )
     )
 
