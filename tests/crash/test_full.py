@@ -16,6 +16,8 @@ import pytest
 from synnergy.chain.genesis import chain_id_of
 from synnergy.chain.replay import replay
 from synnergy.client.api import Node
+from synnergy.client.backup import back_up, restore
+from synnergy.client.home import Home
 from tests.crash.load import Acknowledged, Load, envelope
 from tests.crash.test_kill import Running, check_kept, make_home, started
 from tests.ledger.harness import OPERATOR, genesis
@@ -69,12 +71,16 @@ def test_a_full_map(tmp_path: Path) -> None:
     with started(home, "--map-size", str(SMALL_MAP)) as running:
         acknowledged = fill(running)
         check_halted(running, f"map of {SMALL_MAP} bytes", "--map-size")
+        saved = back_up(Home(home), tmp_path / "saved")
         running.process.send_signal(signal.SIGTERM)
         _, errors = running.process.communicate(timeout=120)
         assert running.process.returncode == 0
     assert '"event": "halted"' in errors and "--map-size" in errors
     assert (home / "data" / "data.mdb").stat().st_size <= SMALL_MAP
     check_goes_on(home, acknowledged)
+    # What could no longer be written could still be carried away.
+    assert restore(tmp_path / "saved", Home(tmp_path / "elsewhere")).app_hash == saved.app_hash
+    check_goes_on(tmp_path / "elsewhere", acknowledged)
 
 
 @pytest.mark.parametrize("odd", [0, 1_234])
