@@ -9,8 +9,9 @@ import pytest
 
 from synnergy.api.routes.payloads import MAX_AGE, request_bytes
 from synnergy.identity.keys import KeyPair
+from synnergy.opcodes import erasure, regulation
 from synnergy.opcodes import ledger as money
-from synnergy.opcodes import regulation
+from synnergy.state import records
 from synnergy.wire.transaction import commit
 from tests.api.support import CONSUMER, OPERATOR, PUBLISHER, REGULATOR, SECOND, STRANGER, World
 from tests.governance.support import new_key, rotation
@@ -123,8 +124,6 @@ def test_headers_of_a_wrong_form(world: World, header: str, value: str) -> None:
 
 
 def test_chunks_of_a_file_are_anyones(world: World) -> None:
-    from synnergy.state import records
-
     artefact = records.artefacts.load(world.ledger.state, world.ledger.model(world.model).digest)
     assert artefact is not None
     parts = [msgspec.msgpack.decode(read(world, chunk).content) for chunk in artefact.chunks]
@@ -162,3 +161,35 @@ def test_a_key_that_was_rotated_away_reads_no_more(world: World) -> None:
     answer = read(world, commitment, signed(world, old, commitment))
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "old_key")
     assert read(world, commitment, signed(world, new, commitment)).status_code == 200
+
+
+def erase(world: World, pair: KeyPair, *commitments: bytes) -> str:
+    """Ask for erasures; the transaction's id."""
+    arguments = erasure.Erase(commitments, "asked to")
+    answer = world.post(world.ledger.envelope(pair, "LEDGER_ERASE", arguments)).json()
+    assert answer["status"] == "ok", answer
+    return answer["transaction"]
+
+
+def test_an_erased_payload_says_in_which_transaction(world: World) -> None:  # ERASE-4
+    note = salted(b"born on 1 April 1984", b"e" * 32)
+    transfer = money.Transfer(OPERATOR.address, 1)
+    raw = world.ledger.envelope(CONSUMER, "LEDGER_TRANSFER", transfer, (note,))
+    assert world.post(raw).json()["status"] == "ok"
+    commitment = note.reference.commitment
+    erase(world, PUBLISHER, commitment)  # a stranger to it
+    assert read(world, commitment, signed(world, CONSUMER, commitment)).status_code == 200
+    transaction = erase(world, CONSUMER, commitment)
+    for headers in ({}, signed(world, CONSUMER, commitment), signed(world, STRANGER, commitment)):
+        answer = read(world, commitment, headers)
+        assert answer.status_code == 410
+        error = answer.json()["error"]
+        assert (error["code"], error["rule"]) == ("erased", "ERASE-4")
+        assert transaction in error["message"] and CONSUMER.address in error["message"]
+
+
+def test_chunks_are_not_erased(world: World) -> None:  # ERASE-7
+    artefact = records.artefacts.load(world.ledger.state, world.ledger.model(world.model).digest)
+    assert artefact is not None
+    erase(world, REGULATOR, *artefact.chunks)
+    assert all(read(world, chunk).status_code == 200 for chunk in artefact.chunks)

@@ -23,6 +23,7 @@ from synnergy.chain.archive import (
     Location,
     PayloadKey,
     WriteSet,
+    apply_archived,
     entry_key,
     height_key,
     load_block,
@@ -39,7 +40,7 @@ from synnergy.chain.block import (
     transactions_root,
 )
 from synnergy.chain.genesis import Genesis, apply_genesis, chain_id_of, encode_genesis_file
-from synnergy.chain.payloads import PayloadChanges, oldest_payload
+from synnergy.chain.payloads import Overwriter, PayloadChanges, next_expiry
 from synnergy.chain.snapshot import Manifest, restore_snapshot, write_snapshot
 from synnergy.chain.versions import BadNode, activate, check_version, schedule_at
 from synnergy.gas.schedule import Schedule
@@ -132,6 +133,7 @@ class Application:
                 f"the store is of chain {known.decode()}, the genesis of {self.chain_id}"
             )
         check_version(genesis.protocol_version, genesis.gas_version)
+        self.overwriter = Overwriter(store)
         self._tree = Tree(partial(store.get, "nodes"))
         if known is None:
             self._begin()
@@ -167,12 +169,8 @@ class Application:
     def next_deadline(self) -> int | None:
         """When something falls due (ms); the solo engine makes a block then (MKT-8, ERASE-6)."""
         journal = self.journal()
-        due = next_deadline(journal)
-        retention = records.retention_of(journal)
-        oldest = oldest_payload(self.store.scan("ages", b"", None, 1)) if retention else None
-        if oldest is None:
-            return due
-        return oldest + retention if due is None else min(due, oldest + retention)
+        due = (next_deadline(journal), next_expiry(self.store.scan, journal))
+        return min((time for time in due if time is not None), default=None)
 
     # ---- check, prepare, process -----------------------------------------------------------
 
@@ -278,10 +276,11 @@ class Application:
         around = self.surroundings(proposal.height, proposal.time, journal, payloads.kept)
         for index, raw in enumerate(proposal.transactions):
             if index in archived:
-                done = _apply_archived(archived[index], journal, payloads)
-                stored.append(archived[index].stored)
-                writes[index] = archived[index].writes
-                executed.append(done)
+                kept = archived[index]
+                payloads.keep(kept.chunks)
+                stored.append(kept.stored)
+                writes[index] = kept.writes
+                executed.append(apply_archived(kept, journal))
                 continue
             transaction = self.authenticate(raw)
             if not isinstance(transaction, Transaction):
@@ -299,9 +298,7 @@ class Application:
                 done = run_transaction(raw, journal, around)
             for commitment, output in done.outputs:
                 payloads.keep({(payload_database(output.salt), commitment): output})
-            for erasure in done.erasures:
-                regulators = _regulators(journal)
-                payloads.erase(erasure, transaction.id, regulators)
+            payloads.erase(done.erasures, transaction.id, journal)
             executed.append(done)
         receipts = tuple(receipt for done in executed for receipt in done.receipts)
         if receipts:
@@ -346,7 +343,8 @@ class Application:
                     batch.put("transactions", result.transaction, encode(location))
             for index, changes in working.writes.items():
                 batch.put("writes", entry_key(header.height, index), encode(changes))
-            working.payloads.save(batch, records.retention_of(working.journal))
+            retention = records.retention_of(working.journal)
+            working.payloads.save(batch, retention, self.store.page_bytes)
             if working.receipts:
                 before = working.accumulator_before
                 save_receipts(batch.put, header.height, working.receipts, before, self._tree)
@@ -468,20 +466,3 @@ class Application:
                 f" {header.app_hash.hex()}: the store is damaged"
             )
         return header
-
-
-def _regulators(journal: Journal) -> tuple[str, ...]:
-    governance = records.governance.load(journal, records.SINGLE)
-    assert governance is not None
-    return governance.regulators
-
-
-def _apply_archived(archived: Archived, journal: Journal, payloads: PayloadChanges) -> Executed:
-    """What a transaction did, as the archive has it; the header's hashes show whether it did."""
-    for key, value in archived.writes.changes:
-        if value is None:
-            journal.delete(key)
-        else:
-            journal.put(key, value)
-    payloads.keep(archived.chunks)
-    return Executed(archived.result, archived.receipts, (), ())

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from synnergy.chain.block import StoredBlock, StoredTransaction
 from synnergy.identity.authenticate import Transaction
 from synnergy.opcodes.context import Payload
-from synnergy.pipeline import TransactionResult
+from synnergy.pipeline import Executed, TransactionResult
 from synnergy.receipts.proof import ReceiptProof, block_root
 from synnergy.receipts.receipt import Receipt, receipt_leaf
 from synnergy.state import accumulator, records
 from synnergy.state.accumulator import Accumulator
 from synnergy.state.binary_merkle import merkle_path
+from synnergy.state.journal import Journal
 from synnergy.state.merkle import Tree
 from synnergy.state.proofs import StateProof, prove
 from synnergy.wire.codec import Struct, decode_trusted, encode
@@ -176,6 +177,16 @@ def load_archived(get: Get, height: int, index: int, stored: StoredTransaction) 
             chunks["artefacts", reference.commitment] = decode_trusted(chunk, Payload)
     kept = decode_trusted(writes, WriteSet)
     return Archived(stored, result, tuple(receipts), kept, chunks)
+
+
+def apply_archived(archived: Archived, journal: Journal) -> Executed:
+    """What a transaction did, as the archive has it; the header's hashes show whether it did."""
+    for key, value in archived.writes.changes:
+        if value is None:
+            journal.delete(key)
+        else:
+            journal.put(key, value)
+    return Executed(archived.result, archived.receipts, (), ())
 
 
 def reattach(get: Get, stored: StoredTransaction) -> bytes | None:

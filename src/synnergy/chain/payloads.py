@@ -6,21 +6,28 @@ payloads forgets the same ones at the same height.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
 from synnergy.chain.archive import Get, PayloadKey, height_key, join_parties
 from synnergy.opcodes.context import Erasure, Payload
-from synnergy.state.store import Batch
+from synnergy.state import records
+from synnergy.state.journal import Item, Reader
+from synnergy.state.store import Batch, Store, StoreFull
 from synnergy.wire.codec import Struct, decode_trusted, encode
 from synnergy.wire.types import Address, Digest, Height, Time
 
 PAYLOADS = "payloads"
+#: In `meta` while the store's free pages may hold erased payloads.
+OVERWRITE = b"overwrite"
 #: Payloads that one block forgets by age, beside as many as it brought, and their bytes (ERASE-6).
 MOST_EXPIRED = 1_000
 MOST_EXPIRED_BYTES = 64 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
 
 
 class Erased(Struct, frozen=True):
@@ -56,11 +63,15 @@ class PayloadChanges:
             self.kept[key] = msgspec.structs.replace(joined, time=self.time)
             self.erased.pop(key[1], None)
 
-    def erase(self, asked: Erasure, transaction: bytes, regulators: tuple[str, ...]) -> None:
-        """Forget what was carried so far, if whoever asked may have it forgotten (ERASE-3).
+    def erase(self, asked: Iterable[Erasure], transaction: bytes, state: Reader) -> None:
+        """Forget what was carried so far, where whoever asked may have it forgotten (ERASE-3)."""
+        for one in asked:
+            governance = records.governance.load(state, records.SINGLE)
+            assert governance is not None
+            self._erase(one, transaction, governance.regulators)
 
-        The first party and regulators may; another party leaves it to the rest.
-        """
+    def _erase(self, asked: Erasure, transaction: bytes, regulators: tuple[str, ...]) -> None:
+        """The first party and regulators may; another party leaves it to the rest."""
         key = (PAYLOADS, asked.commitment)
         known = self._find(key)
         if known is None:
@@ -78,16 +89,19 @@ class PayloadChanges:
         stored = None if key[1] in self.erased else self.get(*key)
         return decode_trusted(stored, Payload) if stored is not None else None
 
-    def save(self, batch: Batch, retention: int) -> None:
+    def save(self, batch: Batch, retention: int, page_bytes: int) -> None:
         """Write all of it, and forget what is older than `retention` ms (0: nothing is)."""
         for (database, commitment), payload in self.kept.items():
-            batch.put(database, commitment, encode(payload))
+            least = page_bytes if database == PAYLOADS else 0
+            batch.put(database, commitment, _encode_apart(payload, least))
             if database == PAYLOADS:
                 batch.put("ages", height_key(payload.time) + commitment, b"")
                 batch.delete("erased", commitment)
         for commitment, why in self.erased.items():
             batch.delete(PAYLOADS, commitment)
             batch.put("erased", commitment, encode(why))
+        if self.erased:
+            batch.put("meta", OVERWRITE, b"")
         if retention and self.time > retention:
             self._expire(batch, self.time - retention)
 
@@ -109,11 +123,56 @@ class PayloadChanges:
                 batch.delete(PAYLOADS, commitment)
                 why = Erased(None, None, self.height, self.time)
                 batch.put("erased", commitment, encode(why))
+                batch.put("meta", OVERWRITE, b"")
 
 
-def oldest_payload(ages: list[tuple[bytes, bytes]]) -> int | None:
-    """The block time of the oldest payload, from the first entry of the index by age."""
-    return int.from_bytes(ages[0][0][:8], "big") if ages else None
+def _encode_apart(payload: Payload, least: int) -> bytes:
+    """A stored payload, of more than `least` bytes, so that it shares no page of the disk.
+
+    LMDB packs small values together and moves them about; of a value with pages of its own
+    nothing is left anywhere else once those are overwritten (STATE-6).
+    """
+    encoded = encode(msgspec.structs.replace(payload, padding=b""))
+    missing = least - len(encoded)
+    if missing < 0:
+        return encoded
+    return encode(msgspec.structs.replace(payload, padding=bytes(missing)))
+
+
+class Overwriter:
+    """Overwrites, between blocks, what erased payloads left in the store's file (ERASE-8).
+
+    It is written down with the deletion that there is something to overwrite, so that after a
+    crash the next start goes on.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._full = False
+
+    @property
+    def pending(self) -> bool:
+        return not self._full and self._store.get("meta", OVERWRITE) is not None
+
+    def step(self) -> None:
+        """A part of it. Where the disk is too full even for that, the next start tries again."""
+        try:
+            if self._store.overwrite_free():
+                with self._store.write() as batch:
+                    batch.delete("meta", OVERWRITE)
+        except StoreFull as full:
+            self._full = True
+            _log.warning("erased payloads are not overwritten: %s", full)
+
+
+def next_expiry(scan: Callable[..., list[Item]], state: Reader) -> int | None:
+    """When the time of the oldest payload is over, in ms; None where all are kept for ever.
+
+    `scan` is the store's.
+    """
+    retention = records.retention_of(state)
+    oldest = scan("ages", b"", None, 1) if retention else []
+    return int.from_bytes(oldest[0][0][:8], "big") + retention if oldest else None
 
 
 def load_erased(get: Get, commitment: bytes) -> Erased | None:

@@ -10,6 +10,7 @@ from synnergy.chain.application import BadNode
 from synnergy.chain.genesis import BadGenesis, chain_id_of
 from synnergy.chain.replay import replay
 from synnergy.cli.command import command, group
+from synnergy.cli.payloads import shown_days
 from synnergy.cli.reply import Reply, listing, plain, reply
 from synnergy.cli.session import Session
 from synnergy.client.failures import ClientError
@@ -38,6 +39,7 @@ def show(session: Session) -> Reply:
         "protocol version": governance.protocol_version,
         "gas table": governance.gas_version,
         "upgrade": f"to version {coming.version} at block {coming.height}" if coming else "none",
+        "payloads are kept": shown_days(chain.retention),
         "local only": chain.local_only,
     }
     return reply(fields, listing(summary))
@@ -56,13 +58,19 @@ def run_replay(session: Session) -> Reply:
             result = replay(home.data, genesis, progress)
     except (BadNode, BadGenesis, OSError, ValueError, LookupError, lmdb.Error) as error:
         raise ClientError("replay_failed", f"{home.data}: {error}") from None
+    skipped = [transaction.hex() for transaction in result.not_recomputed]
     fields = {
         "height": result.height,
         "app_hash": result.app_hash.hex(),
         "chain_id": chain_id_of(genesis),
+        "not_recomputed": skipped,
     }
     if result.problem is not None:
         raise ClientError("replay_differs", result.problem, rule="CHAIN-9", **fields)
-    return reply(
-        fields, plain(f"{result.height:,} blocks replayed; the app hash is {fields['app_hash']}")
-    )
+    lines = [f"{result.height:,} blocks replayed; the app hash is {fields['app_hash']}"]
+    if skipped:
+        lines.append(
+            f"{len(skipped):,} transactions were not recomputed, since attachments of theirs are"
+            " erased; what the archive says they did gives the same hashes:"
+        )
+    return reply(fields, *map(plain, lines), *(plain(f"  {one}") for one in skipped))

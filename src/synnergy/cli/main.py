@@ -27,6 +27,7 @@ from synnergy.cli import (
     market,
     models,
     opcodes,
+    payloads,
     receipts,
     regulators,
     start,
@@ -56,6 +57,7 @@ def build_app() -> typer.Typer:
     market.add_to(models.add_to(app))
     licences.add_to(app)
     receipts.add_to(app)
+    payloads.add_to(app)
     gas.add_to(app)
     opcodes.add_to(app)
     contracts.add_to(app)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from synnergy.chain.genesis import chain_id_of
-from synnergy.cli.command import InputFile, command, group
+from synnergy.cli.command import command, group
 from synnergy.cli.reply import Reply, plain, reply
 from synnergy.cli.session import Session
 from synnergy.client.failures import ClientError, refused
@@ -86,7 +86,17 @@ def verify(
             "--model", metavar="M", exists=True, dir_okay=False, help="The model's file."
         ),
     ],
-    source: InputFile,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="The input: .csv with a header, .npy, .npz or .json. Without it the answer is"
+            " what holds of the receipt and what is missing.",
+        ),
+    ] = None,
     trusted: Annotated[
         Path | None,
         typer.Option(

@@ -13,6 +13,7 @@ import typer
 from synnergy.cli import oversight
 from synnergy.cli.command import From, command, group
 from synnergy.cli.ledger import Who, committed
+from synnergy.cli.payloads import retention
 from synnergy.cli.reply import Reply, plain, reply, table
 from synnergy.cli.session import Session
 from synnergy.client import verbs
@@ -39,6 +40,7 @@ def add_to(app: typer.Typer) -> None:
     command(regulators, "freeze")(freeze)
     command(regulators, "unfreeze")(unfreeze)
     command(regulators, "proposals")(proposals)
+    command(regulators, "retention")(retention)
     oversight.add_to(regulators)
     policies = group("The policy set that every action is checked against.")
     command(policies, "show")(show_policy)

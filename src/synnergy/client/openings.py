@@ -6,6 +6,7 @@ that a call took place, not on what input.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -42,18 +43,31 @@ def forget_opening(home: Home, receipt: str) -> None:
     (home.openings / f"{receipt}.json").unlink(missing_ok=True)
 
 
+def openings_for(home: Home, receipts: set[str], inputs: set[str]) -> list[str]:
+    """Receipts whose openings this home keeps: of those named, and those of these inputs."""
+    kept: list[str] = []
+    for path in sorted(home.openings.glob("*.json")):
+        if path.stem in receipts or (inputs and _read(path).input in inputs):
+            kept.append(path.stem)
+    return kept
+
+
 def find_opening(home: Home, receipt: str) -> Opening | None:
     """The opening of a receipt, or None where this home did not make the call."""
     path = home.openings / f"{receipt}.json"
     if not path.exists():
         return None
-    try:
-        file = msgspec.json.decode(read_file(path), type=OpeningFile)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ClientError("bad_opening", f"{path} is not an opening: {error}") from None
+    file = _read(path)
     salt = file.reference_salt
     return Opening(
         input_salt=bytes.fromhex(file.input_salt),
         reference_salt=bytes.fromhex(salt) if salt is not None else None,
         reference=file.reference,
     )
+
+
+def _read(path: Path) -> OpeningFile:
+    try:
+        return msgspec.json.decode(read_file(path), type=OpeningFile)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ClientError("bad_opening", f"{path} is not an opening: {error}") from None

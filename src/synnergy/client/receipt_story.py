@@ -87,7 +87,8 @@ def _about_opening(receipt: Receipt, file: ReceiptFile) -> list[str]:
     if opening is None:
         told.append(
             "The file holds no opening: without the input's salt, which the caller's home keeps,"
-            " nobody can verify on what input the model was called."
+            " and the ledger's nodes until the input is erased, nobody can verify on what input"
+            " the model was called."
         )
     elif opening.reference is not None:
         told.append(f"The caller's reference reads: {opening.reference}")

@@ -14,6 +14,7 @@ from synnergy.client.inputs import canonical_bytes, read_inputs
 from synnergy.client.models import read_model
 from synnergy.client.openings import find_opening
 from synnergy.client.payloads import fetch_payload
+from synnergy.client.replies import Payload
 from synnergy.identity.keys import KeyPair
 from synnergy.receipts.file import Opening, encode_receipt_file
 from synnergy.receipts.receipt import Receipt
@@ -26,7 +27,10 @@ from synnergy.tensor.types import Unsupported
 def export_receipt(
     home: Home, node: Node, identifier: str, keys: KeyPair | None
 ) -> tuple[bytes, bool]:
-    """A receipt file, and whether it has its opening: the home's, else one fetched with `keys`."""
+    """A receipt file, and whether it has its opening: the home's, else one fetched with `keys`.
+
+    An erased input has none to be fetched.
+    """
     read = read_receipt(node.receipt(identifier))
     if isinstance(read, Rejected):
         raise refused(read)
@@ -41,17 +45,30 @@ def export_receipt(
 
 def _fetch_opening(node: Node, receipt: Receipt, keys: KeyPair) -> Opening | None:
     """The salts as the node's copy of the attachments has them, for a party of the call."""
-    if receipt.input is None:
+    source = _fetch(node, receipt, keys, receipt.input)
+    if source is None:
         return None
-    source = fetch_payload(node, keys, receipt.chain_id, receipt.input)
-    if receipt.reference is None:
+    reference = _fetch(node, receipt, keys, receipt.reference)
+    if reference is None:
         return Opening(source.salt, None, None)
-    reference = fetch_payload(node, keys, receipt.chain_id, receipt.reference)
     return Opening(source.salt, reference.salt, reference.content.decode("utf-8", "replace"))
 
 
+def _fetch(
+    node: Node, receipt: Receipt, keys: KeyPair, commitment: bytes | None
+) -> Payload | None:
+    if commitment is None:
+        return None
+    try:
+        return fetch_payload(node, keys, receipt.chain_id, commitment)
+    except ClientError as failed:
+        if failed.code != "erased":
+            raise
+        return None
+
+
 def verify_file(
-    content: bytes, model_path: Path, input_path: Path, trusted: TrustedRoot | None
+    content: bytes, model_path: Path, input_path: Path | None, trusted: TrustedRoot | None
 ) -> Verified | Rejected:
     """Verify a receipt against a model file and an input file; see `receipts.verify`."""
     read = read_receipt(content)
@@ -62,6 +79,8 @@ def verify_file(
     if called is None or hashlib.sha256(model).digest() != called.digest:
         # Another model has other inputs: its refusal must not hide behind theirs.
         return verify_receipt(content, model, b"", trusted)
+    if input_path is None:
+        return verify_receipt(content, model, None, trusted)
     try:
         graph = parse(model).graph
     except Unsupported as unsupported:

@@ -102,6 +102,7 @@ class Chain(msgspec.Struct, frozen=True):
     limits: dict[str, int]
     chunk_bytes: int
     upgrade: Upgrade | None = None
+    retention: int = 0
 
 
 class Flag(msgspec.Struct, frozen=True):

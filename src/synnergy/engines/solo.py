@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from synnergy.chain.application import Application, Finalised
@@ -27,6 +28,8 @@ MAX_WAITING = 5_000
 MAX_WAITING_BYTES = 256 * 1024 * 1024
 #: How long the engine sleeps at most before it looks at deadlines again, in seconds.
 LONGEST_SLEEP = 60.0
+#: Pause between steps of overwriting what was erased, in seconds.
+OVERWRITE_PAUSE = 0.05
 
 _log = logging.getLogger(__name__)
 
@@ -125,8 +128,8 @@ class SoloEngine:
 
     def _run(self) -> None:
         try:
-            while self._wait_for_work():
-                self._make_block()
+            while (work := self._wait_for_work()) is not None:
+                work()
         except BaseException as error:  # halt loudly: nothing more is acknowledged (ENG-1)
             full = isinstance(error, StoreFull)
             why = str(error) if full else f"{type(error).__name__}: {error}"
@@ -146,18 +149,22 @@ class SoloEngine:
         self._waiting.clear()
         self._waiting_bytes = 0
 
-    def _wait_for_work(self) -> bool:
-        """Sleep until there is something to do; False when the engine is to stop."""
+    def _wait_for_work(self) -> Callable[[], None] | None:
+        """Sleep until there is something to do, and say what; None when the engine is to stop."""
+        overwriter = self.application.overwriter
         with self._lock:
             while not self._stopping:
                 if self._waiting:
-                    return True
+                    return self._make_block
                 due = self.application.next_deadline()
                 remaining = LONGEST_SLEEP if due is None else due / 1000 - time.time()
                 if remaining <= 0:
-                    return True
-                self._lock.wait(min(remaining, LONGEST_SLEEP))
-            return False
+                    return self._make_block
+                if not overwriter.pending:
+                    self._lock.wait(min(remaining, LONGEST_SLEEP))
+                elif not self._lock.wait(OVERWRITE_PAUSE):
+                    return overwriter.step
+            return None
 
     def _make_block(self) -> None:
         application = self.application
@@ -180,6 +187,8 @@ class SoloEngine:
             application.next_schedule()  # or no block follows, and the node stops here (CHAIN-7)
             self._recheck()
         self._tell(finalised, time.perf_counter() - begun)
+        if application.overwriter.pending:
+            application.overwriter.step()
 
     def _tell(self, made: Finalised, seconds: float) -> None:
         """Log a block: figures and hashes, nothing of anyone's (API-13)."""

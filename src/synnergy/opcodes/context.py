@@ -32,13 +32,15 @@ class Payload(Struct, frozen=True):
     """An attachment or output as kept beside the tree; `parties` may read it, () means anyone.
 
     The first party is the one that carried it first. `time` is that of the block that carried it
-    last, in ms; 0 for artefact chunks, which are kept.
+    last, in ms; 0 for artefact chunks, which are kept. `padding` is zeros, by which a payload
+    fills pages of its own on the disk.
     """
 
     salt: bytes
     content: bytes
     parties: tuple[str, ...]
     time: int = 0
+    padding: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class Context:
     verdict: Verdict | None = None
     events: list[Event] = field(default_factory=list[Event])
     settlements: list[Settlement] = field(default_factory=list[Settlement])
+    erasures: list[Erasure] = field(default_factory=list[Erasure])
     answers: dict[bytes, Answer] = field(default_factory=dict[bytes, Answer])
     erasures: list[Erasure] = field(default_factory=list[Erasure])
     #: The INVOKE at hand, until it returns; those that failed for good; and why whatever failed.

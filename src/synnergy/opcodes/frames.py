@@ -27,7 +27,7 @@ from synnergy.vm.machine import Environment
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a frame began: in the journal, among the settlements, the events, the erasures."""
+    """Where a frame began: in the journal, among settlements, events and erasures."""
 
     mark: int
     settlements: int

@@ -61,11 +61,12 @@ def read_receipt(content: bytes) -> tuple[ReceiptFile, Receipt] | Rejected:
 
 
 def verify_receipt(
-    content: bytes, model: bytes, tensors: bytes, trusted: TrustedRoot | None
+    content: bytes, model: bytes, tensors: bytes | None, trusted: TrustedRoot | None
 ) -> Verified | Rejected:
     """Check a receipt file against a model file, an input's canonical bytes and a genesis.
 
-    A refused call proves its inclusion; there is nothing to recompute.
+    A refused call proves its inclusion; there is nothing to recompute. Where the input or its
+    salt is not at hand, erased perhaps, the refusal names it and what holds without (RCPT-7).
     """
     read = read_receipt(content)
     if isinstance(read, Rejected):
@@ -76,7 +77,7 @@ def verify_receipt(
         or check_consistency(file, receipt)
         or check_model(receipt, model)
         or check_opening(file.opening, receipt, tensors)
-        or recompute(file, receipt, model, tensors)
+        or recompute(file, receipt, model, tensors or b"")
     )
 
 
@@ -127,7 +128,9 @@ def check_model(receipt: Receipt, model: bytes) -> Rejected | None:
     return None
 
 
-def check_opening(opening: Opening | None, receipt: Receipt, tensors: bytes) -> Rejected | None:
+def check_opening(
+    opening: Opening | None, receipt: Receipt, tensors: bytes | None
+) -> Rejected | None:
     """The input is the one that was committed to, and so is the caller's reference.
 
     A refused call may have named an attachment that wasn't there: then there is nothing to open.
@@ -135,10 +138,17 @@ def check_opening(opening: Opening | None, receipt: Receipt, tensors: bytes) -> 
     if receipt.input is None and receipt.outcome.status == "refused":
         return None
     if opening is None:
-        return Rejected(
-            "RCPT-6",
+        return _missing(
+            receipt,
             "missing_opening",
-            "the file has no opening (the input's salt); export it from the caller's home",
+            "the file has no opening (the input's salt), which the caller's home keeps, and the"
+            " ledger's nodes until the input is erased",
+        )
+    if tensors is None:
+        return _missing(
+            receipt,
+            "missing_input",
+            "the input itself, whose copy the ledger's nodes keep until it is erased",
         )
     if commit(opening.input_salt, tensors) != receipt.input:
         return Rejected("RCPT-6", "wrong_input", "the input is not the one the receipt commits to")
@@ -150,14 +160,32 @@ def check_opening(opening: Opening | None, receipt: Receipt, tensors: bytes) -> 
     return None
 
 
+def _missing(receipt: Receipt, code: str, what: str) -> Rejected:
+    """A refusal that says what holds nevertheless: what the receipt itself says (RCPT-7)."""
+    held = "; ".join(_established(receipt))
+    verdict = "its policy verdict, fee and outcome are those the ledger recorded"
+    return Rejected(
+        "RCPT-7",
+        code,
+        f"missing: {what}; so the call cannot be computed again. What holds: {held}; {verdict}",
+    )
+
+
+def _established(receipt: Receipt) -> tuple[str, ...]:
+    """What was checked before input and opening."""
+    return (
+        "the header is signed by the trusted chain",
+        "the ledger's state holds the receipt",
+        *(("the model file is the one called",) if receipt.model else ()),
+    )
+
+
 def recompute(
     file: ReceiptFile, receipt: Receipt, model: bytes, tensors: bytes
 ) -> Verified | Rejected:
     """Run the model again and compare the output's commitment, bit for bit."""
     checks = (
-        "the header is signed by the trusted chain",
-        "the ledger's state holds the receipt",
-        *(("the model file is the one called",) if receipt.model else ()),
+        *_established(receipt),
         *(("the input is the one committed to",) if receipt.input else ()),
     )
     if receipt.outcome.status == "refused":

@@ -33,12 +33,21 @@ DATABASES: Final = (
     "erased",
     "artefacts",
     "meta",
+    "zeros",
 )
 FORMAT: Final = b"1"
 FORMAT_KEY: Final = b"format"
 LOCK_FILE: Final = "node.lock"
 MAX_KEY_BYTES: Final = 511
 DEFAULT_MAP_BYTES: Final = 1 << 40
+#: Pages that one step of overwriting takes at most: 16 MiB where a page has 4 KiB.
+OVERWRITTEN_PAGES: Final = 4_096
+MARK: Final = b"\x00"
+#: Of LMDB's layout: the head of a page, and what a page holds for the key of a zero.
+_PAGE_HEAD = 16
+_KEY_BYTES = 26
+#: Attempts to use up the last free pages one by one.
+MOST_TRIES: Final = 32
 SMALLEST_MAP_BYTES: Final = 1 << 26
 MAX_READERS: Final = 1024
 # LMDB answers EIO when a write comes back short, which is how a disk first shows that it is full.
@@ -120,11 +129,14 @@ class Snapshot:
 class Batch(Snapshot):
     """The one write transaction of a block; it reads its own writes."""
 
-    def put(self, database: str, key: bytes, value: bytes) -> None:
-        """Store `value` under `key` (1 to 511 bytes), replacing what was there."""
+    def put(self, database: str, key: bytes, value: bytes, *, last: bool = False) -> None:
+        """Store `value` under `key` (1 to 511 bytes), replacing what was there.
+
+        `last` says that the key is past all others, which packs pages full.
+        """
         if not 1 <= len(key) <= MAX_KEY_BYTES:
             raise ValueError(f"a key has 1 to {MAX_KEY_BYTES} bytes, not {len(key)}")
-        self._transaction.put(key, value, db=self._handles[database])
+        self._transaction.put(key, value, append=last, db=self._handles[database])
 
     def delete(self, database: str, key: bytes) -> None:
         """Remove `key`; removing an absent key is allowed."""
@@ -151,6 +163,7 @@ class Store:
         self._environment = environment
         self._handles = handles
         self._lock = lock
+        self._unusable_pages = 4
 
     @staticmethod
     def open(path: Path, *, readonly: bool = False, map_size: int = DEFAULT_MAP_BYTES) -> Store:
@@ -215,6 +228,70 @@ class Store:
         """Committed items with start <= key < stop, the first (or last, reversed) `limit`."""
         with self.snapshot() as view:
             return view.scan(database, start, stop, limit, reverse)
+
+    @property
+    def page_bytes(self) -> int:
+        """Bytes of a page of the file, as the system has it."""
+        return self._environment.stat()["psize"]
+
+    def overwrite_free(self, most: int = OVERWRITTEN_PAGES) -> bool:
+        """Overwrite with zeros what the file's free pages still hold of deleted values (STATE-6).
+
+        LMDB never writes in place: a deleted value stays in its pages until others need them. One
+        step takes all free pages, or `most` of them, fills them with zeros and keeps them until a
+        later step finds no more. True once none is left; False where there are more, or where a
+        reader still sees what was deleted, and would make the file grow instead.
+        """
+        with self.write() as batch:
+            # Pages become free for use two writes after they were let go.
+            batch.put("zeros", MARK, b"")
+        if self._someone_reads_the_past():
+            return False
+        wanted = self._free_pages() - self._unusable_pages
+        if wanted > most:
+            self._fill(most)
+            return False
+        # That the file grew, by a page where the guess is good, shows that no free page was left.
+        grown = self._fill(max(wanted, 1))
+        self._unusable_pages += grown - 1
+        tries = 0
+        while not grown and tries < MOST_TRIES:
+            grown, tries = self._fill(1), tries + 1
+        with self.write() as batch:
+            batch.clear("zeros")
+            batch.put("zeros", MARK, b"")
+        return bool(grown)
+
+    def _fill(self, number: int) -> int:
+        """Put as many pages of zeros; by how many pages the file grew for it."""
+        zeros = bytes(self.page_bytes - _PAGE_HEAD)
+        before = self._environment.info()["last_pgno"]
+        with self.write() as batch:
+            last = batch.scan("zeros", b"", None, 1, reverse=True)[0][0]
+            first = int.from_bytes(last, "big") + 1
+            for key in range(first, first + number):
+                batch.put("zeros", key.to_bytes(8, "big"), zeros, last=True)
+        return self._environment.info()["last_pgno"] - before
+
+    def _someone_reads_the_past(self) -> bool:
+        """Whether a read transaction, of any process, sees an older state than the last."""
+        newest = self._environment.info()["last_txnid"]
+        rows = [line.split() for line in self._environment.readers().splitlines()]
+        seen = [row[2] for row in rows if len(row) == 3]
+        return any(number.isdecimal() and int(number) < newest for number in seen)
+
+    def _free_pages(self) -> int:
+        """Pages that hold nothing, those apart that the keys of as many zeros take.
+
+        A few of them are LMDB's own list of free pages, or not yet for use.
+        """
+        with self._environment.begin() as transaction:
+            stats = [transaction.stat(handle) for handle in self._handles.values()]
+            last = self._environment.info()["last_pgno"]
+        kinds = ("branch_pages", "leaf_pages", "overflow_pages")
+        used = sum(stat[kind] for stat in (*stats, self._environment.stat()) for kind in kinds)
+        free = max(last - 1 - used, 0)
+        return free - free // (self.page_bytes // _KEY_BYTES)
 
     def close(self) -> None:
         """Release the environment and the lock; closing twice is harmless."""

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from synnergy.api.answers import OCTETS, DigestText, TheNode, answers
 from synnergy.api.errors import ApiError, not_found
+from synnergy.chain.payloads import Erased, load_erased
 from synnergy.chain.queries.ledger import find_payload, may_read_payload
 from synnergy.chain.queries.moment import Moment
 from synnergy.identity.keys import verify_signature
@@ -50,7 +51,8 @@ def request_bytes(chain_id: str, commitment: bytes, milliseconds: int) -> bytes:
         errors={
             401: "The request is not signed, or not validly, or not just now",
             403: "The signer is neither a party of the payload nor a regulator",
-            404: "This node has no such payload, or not any more; another may",
+            404: "This node has no such payload; another may",
+            410: "This node erased the payload; the message says in which transaction",
         },
     ),
 )
@@ -72,7 +74,7 @@ def read_payload(
     with node.moment() as moment:
         payload = find_payload(moment, digest)
         if payload is None:
-            raise not_found(f"the payload {commitment}")
+            raise _gone(commitment, load_erased(moment.view.get, digest))
         if not may_read_payload(moment, payload, None):
             reader = _signer(
                 moment,
@@ -91,6 +93,17 @@ def read_payload(
                     ),
                 )
     return Response(encode(PayloadFile(payload.salt, payload.content)), media_type=OCTETS)
+
+
+def _gone(commitment: str, why: Erased | None) -> ApiError:
+    """The answer for a payload that isn't here: erased, and by what, or never known (ERASE-4)."""
+    if why is None:
+        return not_found(f"the payload {commitment}")
+    reason = "its retention period was over"
+    if why.transaction is not None:
+        reason = f"{why.by} asked for it in transaction {why.transaction.hex()}"
+    message = f"the payload {commitment} was erased at height {why.height}: {reason}"
+    return ApiError(410, Rejected("ERASE-4", "erased", message))
 
 
 def _signer(

@@ -40,7 +40,8 @@ class ChainView(Struct, frozen=True):
     """The head of the chain and what transactions on it must keep to.
 
     `limits` are those of the gas table in force and those of the encoding; uploads are cut into
-    chunks of `chunk_bytes`. `upgrade` is what was agreed on and is still to come.
+    chunks of `chunk_bytes`; payloads are kept for `retention` ms, 0 for ever. `upgrade` is what
+    was agreed on and is still to come.
     """
 
     chain_id: str
@@ -52,6 +53,7 @@ class ChainView(Struct, frozen=True):
     limits: dict[str, Count]
     chunk_bytes: Count
     upgrade: records.Upgrade | None
+    retention: Time
 
 
 class BlockResult(Struct, frozen=True):
@@ -142,6 +144,7 @@ def chain_view(moment: Moment, genesis: Genesis) -> ChainView:
         limits=limits,
         chunk_bytes=CHUNK_BYTES,
         upgrade=records.upgrade.load(moment.state, records.SINGLE),
+        retention=records.retention_of(moment.state),
     )
 
 
