@@ -24,7 +24,7 @@ from synnergy.state import records
 from synnergy.state.store import Batch, Store
 from synnergy.wire.codec import decode_trusted, encode
 from synnergy.wire.transaction import Attachment, Envelope
-from tests.chain.market import ROWS, call, calling, input_attachment, licensed, program_of
+from tests.chain.market import call, calling, input_attachment, licensed, program_of
 from tests.chain.script import play
 from tests.chain.small_models import linear
 from tests.ledger.harness import (
@@ -38,7 +38,6 @@ from tests.ledger.harness import (
     Ledger,
     genesis,
     salted,
-    tensors,
 )
 
 MARKER = b"born on 1 April 1984, blood group AB"
@@ -340,16 +339,20 @@ def test_a_block_forgets_a_bounded_number_and_the_next_goes_on(
     assert counts == [10, 7, 4, 1, 0]
 
 
-def test_a_block_forgets_a_bounded_number_of_bytes(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(payloads, "MOST_EXPIRED_BYTES", 1)
-    for number in range(3):
-        ledger.block(carrying(ledger, CONSUMER, note(number)))
-    set_retention(ledger, DAY)
-    for remaining in (2, 1, 0):
-        ledger.block(advance=DAY)
-        assert len(ledger.store.scan("payloads", b"", None)) == remaining
+def test_asking_reads_no_content(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large a payload is, a stranger's request for it costs the node the same."""
+    ledger.block(carrying(ledger, CONSUMER, note()))
+    read: list[str] = []
+    get = Store.get
+
+    def counted(self: Store, database: str, key: bytes) -> bytes | None:
+        read.append(database)
+        return get(self, database, key)
+
+    monkeypatch.setattr(Store, "get", counted)
+    ledger.block(erasing(ledger, PUBLISHER, commitment(note())))
+    ledger.block(erasing(ledger, CONSUMER, commitment(note())))
+    assert "payloads" not in read and read.count("facts") == 2
 
 
 @pytest.mark.parametrize(
@@ -482,16 +485,3 @@ def test_a_chunk_beside_an_erased_attachment_is_still_published(tmp_path: Path) 
     ledger.close()
     found = replay(tmp_path / "data", genesis())
     assert found.problem is None and len(found.not_recomputed) == 1
-
-
-def test_a_reopened_ledger_goes_on(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "data")
-    ledger.block(carrying(ledger, CONSUMER, note()))
-    ledger.block(erasing(ledger, CONSUMER, commitment(note())))
-    ledger.close()
-    store = Store.open(tmp_path / "data")
-    assert load_erased(store.get, commitment(note())) is not None
-    store.close()
-    ledger = Ledger(tmp_path / "data")
-    assert ledger.block(carrying(ledger, CONSUMER, salted(tensors(X=ROWS))))[0].status == "ok"
-    ledger.close()

@@ -7,7 +7,7 @@ payloads forgets the same ones at the same height.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -23,9 +23,8 @@ from synnergy.wire.types import Address, Digest, Height, Time
 PAYLOADS = "payloads"
 #: In `meta` while the store's free pages may hold erased payloads.
 OVERWRITE = b"overwrite"
-#: Payloads that one block forgets by age, beside as many as it brought, and their bytes (ERASE-6).
+#: Payloads that one block forgets by age, beside as many as it brought (ERASE-6).
 MOST_EXPIRED = 1_000
-MOST_EXPIRED_BYTES = 64 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +38,14 @@ class Erased(Struct, frozen=True):
     transaction: Digest | None
     by: Address | None
     height: Height
+    time: Time
+
+
+class Facts(Struct, frozen=True):
+    """Whose a payload is and when a block carried it last, apart from its content: to ask for an
+    erasure costs the same however large what is asked for is."""
+
+    parties: tuple[Address, ...]
     time: Time
 
 
@@ -63,25 +70,36 @@ class PayloadChanges:
             self.kept[key] = msgspec.structs.replace(joined, time=self.time)
             self.erased.pop(key[1], None)
 
-    def erase(self, asked: Iterable[Erasure], transaction: bytes, state: Reader) -> None:
+    def erase(self, asked: Sequence[Erasure], transaction: bytes, state: Reader) -> None:
         """Forget what was carried so far, where whoever asked may have it forgotten (ERASE-3)."""
+        if not asked:
+            return
+        governance = records.governance.load(state, records.SINGLE)
+        assert governance is not None
         for one in asked:
-            governance = records.governance.load(state, records.SINGLE)
-            assert governance is not None
             self._erase(one, transaction, governance.regulators)
 
     def _erase(self, asked: Erasure, transaction: bytes, regulators: tuple[str, ...]) -> None:
         """The first party and regulators may; another party leaves it to the rest."""
         key = (PAYLOADS, asked.commitment)
-        known = self._find(key)
-        if known is None:
+        parties = self._parties(key)
+        if not parties:
             return
-        if asked.by == known.parties[0] or asked.by in regulators:
+        if asked.by == parties[0] or asked.by in regulators:
             self.kept.pop(key, None)
             self.erased[asked.commitment] = Erased(transaction, asked.by, self.height, self.time)
-        elif asked.by in known.parties:
+            return
+        known = self._find(key) if asked.by in parties else None
+        if known is not None:
             rest = tuple(party for party in known.parties if party != asked.by)
             self.kept[key] = msgspec.structs.replace(known, parties=rest)
+
+    def _parties(self, key: PayloadKey) -> tuple[str, ...]:
+        """Whose a payload is; nobody's where it isn't here."""
+        if key in self.kept:
+            return self.kept[key].parties
+        stored = None if key[1] in self.erased else self.get("facts", key[1])
+        return decode_trusted(stored, Facts).parties if stored is not None else ()
 
     def _find(self, key: PayloadKey) -> Payload | None:
         if key in self.kept:
@@ -95,35 +113,32 @@ class PayloadChanges:
             least = page_bytes if database == PAYLOADS else 0
             batch.put(database, commitment, _encode_apart(payload, least))
             if database == PAYLOADS:
+                batch.put("facts", commitment, encode(Facts(payload.parties, payload.time)))
                 batch.put("ages", height_key(payload.time) + commitment, b"")
                 batch.delete("erased", commitment)
         for commitment, why in self.erased.items():
-            batch.delete(PAYLOADS, commitment)
-            batch.put("erased", commitment, encode(why))
-        if self.erased:
-            batch.put("meta", OVERWRITE, b"")
+            _forget(batch, commitment, why)
         if retention and self.time > retention:
             self._expire(batch, self.time - retention)
 
     def _expire(self, batch: Batch, horizon: int) -> None:
         """Forget the oldest of what no block carried since `horizon`, a bounded part (ERASE-6)."""
         most = MOST_EXPIRED + len(self.kept)
-        room = MOST_EXPIRED_BYTES
         for key, _ in batch.scan("ages", b"", height_key(horizon + 1), most):
-            if room <= 0:
-                return
             batch.delete("ages", key)
             time, commitment = int.from_bytes(key[:8], "big"), key[8:]
-            stored = batch.get(PAYLOADS, commitment)
-            if stored is None:
-                continue
-            room -= len(stored)
+            facts = batch.get("facts", commitment)
             # Carried again since then, it has a younger entry.
-            if decode_trusted(stored, Payload).time == time:
-                batch.delete(PAYLOADS, commitment)
-                why = Erased(None, None, self.height, self.time)
-                batch.put("erased", commitment, encode(why))
-                batch.put("meta", OVERWRITE, b"")
+            if facts is not None and decode_trusted(facts, Facts).time == time:
+                _forget(batch, commitment, Erased(None, None, self.height, self.time))
+
+
+def _forget(batch: Batch, commitment: bytes, why: Erased) -> None:
+    """Delete a payload, and note that its bytes are still to be overwritten."""
+    batch.delete(PAYLOADS, commitment)
+    batch.delete("facts", commitment)
+    batch.put("erased", commitment, encode(why))
+    batch.put("meta", OVERWRITE, b"")
 
 
 def _encode_apart(payload: Payload, least: int) -> bytes:

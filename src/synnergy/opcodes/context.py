@@ -118,7 +118,6 @@ class Context:
     settlements: list[Settlement] = field(default_factory=list[Settlement])
     erasures: list[Erasure] = field(default_factory=list[Erasure])
     answers: dict[bytes, Answer] = field(default_factory=dict[bytes, Answer])
-    erasures: list[Erasure] = field(default_factory=list[Erasure])
     #: The INVOKE at hand, until it returns; those that failed for good; and why whatever failed.
     attempt: Receipt | None = None
     attempts: list[Receipt] = field(default_factory=list[Receipt])

@@ -29,6 +29,7 @@ DATABASES: Final = (
     "receipts",
     "proofs",
     "payloads",
+    "facts",
     "ages",
     "erased",
     "artefacts",
