@@ -130,10 +130,16 @@ def test_periods_are_sold_bought_quoted_and_used(world: World) -> None:
         ),
         (
             "ring",
-            {"how": "one recipient", "recipient": "syn1x", "amount": 7, "window": 3_600_000},
-            "paid syn1x 7 in 1 h",
+            {
+                "how": "one recipient",
+                "recipient": "syn1x",
+                "amount": 7,
+                "wallets": 3,
+                "window": 3_600_000,
+            },
+            "3 wallets registered together paid syn1x 7 in 1 h",
         ),
-        ("ring", {"how": "one another", "cohort": 3, "window": 90_000}, "one another in 90 s"),
+        ("ring", {"how": "one another", "wallets": 4, "window": 90_000}, "one another in 90 s"),
         ("novel", {"what": 1}, 'novel: {"what":1}'),
     ],
 )

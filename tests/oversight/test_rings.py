@@ -48,7 +48,7 @@ def test_three_pay_one_recipient(ledger: Ledger) -> None:
     assert kinds(ledger, wallets) == [{"ring"}] * 3 + [set()]
     figures = flags(ledger, wallets[0])["ring"]
     assert (figures["how"], figures["recipient"]) == ("one recipient", SHOP.address)
-    assert figures["amount"] == 65
+    assert (figures["amount"], figures["wallets"]) == (65, 3)
     pay(ledger, [30], wallets[3])
     assert kinds(ledger, wallets) == [{"ring"}] * 4, "whoever joins is of it"
 

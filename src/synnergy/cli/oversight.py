@@ -185,10 +185,11 @@ _SENTENCES = {
     "ceiling": "{amount} in one payment, over the ceiling of {ceiling}",
     "ramp": "{rises} rises in a row, from {from} to {to} in five payments",
     "denials": "{denials} refused actions in {span}, the last by rule {last_rule}",
-    "ring one recipient": "wallets registered together paid {recipient} {amount} in {span}",
-    "ring one another": "wallets registered together paid one another in {span}",
-    "ring together": "wallets registered together paid {amount} in {span}, over the ceiling of"
-    " {ceiling}",
+    "ring one recipient": "{wallets} wallets registered together paid {recipient} {amount} in"
+    " {span}",
+    "ring one another": "{wallets} wallets registered together paid one another in {span}",
+    "ring together": "{wallets} wallets registered together paid {amount} in {span}, over the"
+    " ceiling of {ceiling}",
 }
 
 

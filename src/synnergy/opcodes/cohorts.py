@@ -78,12 +78,26 @@ def notice_ring(
     )
     figures = {"cohort": key.height, "window": oversight.window}
     if len(paid.payers) >= enough:
-        same = {"how": "one recipient", "recipient": paid.recipient, "amount": paid.amount}
+        same = {
+            "how": "one recipient",
+            "recipient": paid.recipient,
+            "amount": paid.amount,
+            "wallets": len({*paid.payers, wallet}),
+        }
         _flag_ring(context, (*paid.payers, wallet), {**same, **figures})
     if recipient is not None and len(inner) >= enough:
-        _flag_ring(context, (*inner, wallet), {"how": "one another", **figures})
+        _flag_ring(
+            context,
+            (*inner, wallet),
+            {"how": "one another", "wallets": len({*inner, wallet}), **figures},
+        )
     if len(payers) >= enough and together > oversight.ceiling >= amount:
-        over = {"how": "together", "amount": together, "ceiling": oversight.ceiling}
+        over = {
+            "how": "together",
+            "amount": together,
+            "ceiling": oversight.ceiling,
+            "wallets": len({*payers, wallet}),
+        }
         _flag_ring(context, (*payers, wallet), {**over, **figures})
 
 
