@@ -93,7 +93,9 @@ def arguments_for(entry: Documented, file: Path) -> list[str]:
         "amount": "1", "price": "1", "calls": "1", "identifier": "ab" * 32, "licence": "ab" * 32,
         "model": "ab" * 20, "jurisdiction": "GB", "role": "consumer", "name": "LEDGER_TRANSFER",
         "who": "nobody", "to": "nobody", "sender": "nobody", "action": "invoke",
-        "resource": "ledger", "reason": "because", "settings": "ceiling=1", "days": "30",
+        "resource": "ledger", "reason": "because", "settings": "ceiling=1",
+        "verb": "LEDGER_TRANSFER",
+        "arguments": "{}", "contract": "nobody", "data": "00", "days": "30",
         "out": str(file.parent / "out.npz"),
     }  # fmt: skip
     line: list[str] = []

@@ -35,6 +35,7 @@ _KEYS: tuple[tuple[Table[Any], tuple[Component, ...]], ...] = (
     (records.last_cohorts, ("text",)),
     (records.money, ()),
     (records.governance, ()),
+    (records.retention, ()),
     (records.upgrade, ()),
     (records.policies, ("integer",)),
     (records.proposals, ("bytes",)),
