@@ -1,34 +1,55 @@
-"""One line of the benchmark table."""
+"""One line of the benchmark table, and how its figures are taken."""
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Our `value` and the peer's, both in `unit`; `ratio` is ours / the peer's."""
+    """Our `value` and the peer's, both in `unit`; `ratio` is ours / the peer's.
+
+    The ratio is the median of those of rounds in turn, so it need not be that of the two medians.
+    """
 
     name: str
     value: float
     unit: str
     peer: str
     peer_value: float
-
-    @property
-    def ratio(self) -> float:
-        return self.value / self.peer_value
+    ratio: float
 
 
-def seconds(work: Callable[[], object], rounds: int = 5) -> float:
-    """Median duration of `work` after one round that isn't counted."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Median seconds of ours and of the peer's, and the median of peer's / ours."""
+
+    ours: float
+    peer: float
+    ratio: float
+
+
+def interleaved(ours: Callable[[], object], peer: Callable[[], object], rounds: int) -> Taken:
+    """Time both in turn, so that what else the machine does meets both alike."""
+    ours()
+    peer()
+    taken = [(seconds(ours), seconds(peer)) for _ in range(rounds)]
+    return Taken(
+        statistics.median(mine for mine, _ in taken),
+        statistics.median(theirs for _, theirs in taken),
+        statistics.median(theirs / mine for mine, theirs in taken),
+    )
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
     work()
-    taken: list[float] = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken)
+    return time.perf_counter() - begin
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    return math.exp(statistics.fmean(math.log(value) for value in values))

@@ -60,8 +60,7 @@ class TransactionResult(Struct, frozen=True):
     receipts: tuple[Digest, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Executed:
+class Executed(msgspec.Struct, frozen=True):
     """A result together with what is kept, and forgotten, beside the tree."""
 
     result: TransactionResult
@@ -74,31 +73,19 @@ class Executed:
 class Surroundings:
     """What a block gives to each of its transactions.
 
-    `authenticate` is identity's, possibly remembering what it verified before; `policy` is the set
-    in force as the journal stands; `artefact_chunk` reads a file's chunk, beside the tree;
-    `programs` keeps verified programs.
+    `policy` is the set in force as the journal stands; `artefact_chunk` reads a file's chunk,
+    beside the tree; `programs` keeps verified programs.
     """
 
     block: BlockInfo
     schedule: Schedule
-    authenticate: Callable[[bytes], Transaction | Rejected]
     policy: Callable[[], CompiledSet]
     artefact_chunk: Callable[[bytes], Payload | None]
     programs: ProgramCache
 
 
-def run_transaction(raw: bytes, journal: Journal, around: Surroundings) -> Executed:
-    """The whole arrow for one transaction of a block. Changes state through `journal` only."""
-    transaction = around.authenticate(raw)
-    if isinstance(transaction, Rejected):
-        return inadmissible(bytes(32), transaction)
-    return run_authenticated(transaction, journal, around)
-
-
-def run_authenticated(
-    transaction: Transaction, journal: Journal, around: Surroundings
-) -> Executed:
-    """The arrow from an authenticated transaction on."""
+def run_transaction(transaction: Transaction, journal: Journal, around: Surroundings) -> Executed:
+    """The arrow from an authenticated transaction on. Changes state through `journal` only."""
     stranger = check_key(transaction, journal)
     if stranger is not None:  # who didn't sign it says nothing of what becomes of it
         return inadmissible(bytes(32), stranger)
@@ -248,13 +235,15 @@ def payer_of(
 def reserve(transaction: Transaction, journal: Journal, payer: str) -> None:
     """Advance the nonce and take gas limit × price from the payer's balance."""
     body = transaction.body
-    refused = debit(journal, payer, body.gas_limit * body.gas_price)
-    assert refused is None
+    reserved = body.gas_limit * body.gas_price
+    if payer != body.sender:
+        refused = debit(journal, payer, reserved)
+        assert refused is None
+        reserved = 0
     account = records.accounts.load(journal, body.sender)
-    assert account is not None
-    records.accounts.save(
-        journal, body.sender, records.Account(account.balance, account.nonce + 1)
-    )
+    assert account is not None and account.balance >= reserved
+    changed = records.Account(account.balance - reserved, account.nonce + 1)
+    records.accounts.save(journal, body.sender, changed)
 
 
 def execute_program(context: Context) -> Outcome:

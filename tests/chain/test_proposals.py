@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from synnergy.chain.application import MAX_BLOCK_BYTES, Application, BadNode
 from synnergy.chain.block import Proposal
+from synnergy.chain.verified import Authenticator
 from synnergy.opcodes import ledger as money
 from synnergy.rejected import Rejected
 from synnergy.state import records
@@ -182,13 +184,28 @@ def test_what_is_remembered_of_transactions_is_bounded(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A node's memory does not grow with what was once sent to it."""
-    monkeypatch.setattr("synnergy.chain.application.REMEMBERED_BYTES", 3_000)
-    application = ledger.application
+    monkeypatch.setattr("synnergy.chain.verified.REMEMBERED_BYTES", 3_000)
+    authenticate = ledger.application.authenticate
     raw = transfers(ledger, 20)
     for one in raw:
-        assert not isinstance(application.authenticate(one), Rejected)
-    assert application._verified_bytes <= 3_000
-    assert application._verified_bytes == sum(
-        len(kept.raw) for kept in application._verified.values()
-    )
+        assert not isinstance(authenticate(one), Rejected)
+    assert authenticate.remembered_bytes <= 3_000
+    assert authenticate.remembered_bytes == sum(map(len, authenticate.remembered))
     assert [result.status for result in ledger.block(*raw)] == ["ok"] * 20
+
+
+def test_signatures_verified_ahead_are_the_same(tmp_path: Path) -> None:
+    """What threads verify before a block is executed, a bad signature among it."""
+    ledger = Ledger(tmp_path / "data")
+    raw = transfers(ledger, 100)
+    forged = raw[70][:-66] + bytes(64) + raw[70][-2:]
+    with ThreadPoolExecutor(3) as pool:
+        ahead = Authenticator(ledger.application.chain_id, pool)
+        given = [*raw[:70], forged, *raw[71:], b"", raw[0]]
+        ahead.ahead(given)
+        assert set(ahead.remembered) == {*raw} - {raw[70]}
+        alone = Authenticator(ledger.application.chain_id)
+        alone.ahead(given)
+        assert not alone.remembered
+        assert [ahead(one) for one in given] == [alone(one) for one in given]
+    ledger.close()

@@ -47,7 +47,7 @@ def test_the_counter_gives_as_few_bytes_as_hold_it(ledger: Ledger, before: int) 
         records.storage.save(made, (contract, b"count"), kept)
         return made
 
-    ledger.application.journal = with_count  # type: ignore[method-assign]
+    ledger.application._working_journal = with_count  # type: ignore[method-assign]
     output = answer(call(ledger, contract)).output
     assert output == (before + 1).to_bytes((before + 1).bit_length() // 8 + 1, "big").lstrip(b"\0")
 

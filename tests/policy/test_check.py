@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from synnergy.policy.check import check_new_set
 from synnergy.policy.engine import CompiledSet

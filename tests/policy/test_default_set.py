@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from synnergy.policy.engine import Request, Verdict, decide
 from synnergy.policy.entities import Entity, LicenceEntity, ModelEntity, WalletEntity

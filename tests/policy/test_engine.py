@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import cedarpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from synnergy.policy.digest import policy_digest
 from synnergy.policy.engine import Request, Verdict, compile_set, decide
@@ -300,7 +300,7 @@ def test_the_digest_is_of_the_exact_bytes() -> None:
 )
 def test_what_a_set_reads(condition: str, reads: bool | None) -> None:
     text = f'@id("a") permit (principal, action, resource) when {{ {condition} \n}};'
-    names = compiled(text).reads
+    names = compiled(text).reader.names
     assert (None if names is None else "height" in names) == reads
 
 
@@ -313,7 +313,7 @@ def test_what_is_read_is_not_forgotten(expression: str) -> None:
 
 WALLETS = st.builds(
     WalletEntity,
-    address=st.sampled_from(["a", "b", "c"]),
+    address=st.sampled_from(["a", "b", "c", "0", "1", "2"]),
     registered=st.booleans(),
     frozen=st.booleans(),
     jurisdiction=st.sampled_from(["DE", "US", "KP", ""]),
@@ -323,7 +323,7 @@ WALLETS = st.builds(
 )
 MODELS = st.builds(
     ModelEntity,
-    digest=st.just("m"),
+    digest=st.sampled_from(["m", "0", "1", "2"]),
     publisher=WALLETS,
     risk=st.sampled_from(["minimal", "high", "other"]),
     jurisdictions=st.sets(st.sampled_from(["DE", "US"])).map(tuple),
@@ -340,18 +340,30 @@ HIDDEN = (
     + '@id("shy") permit (principal, action == Action::"buy", resource)'
     + ' when { principal.denials < 2 && context["total"] < 3 };'
 )
-SETS = {text: compiled(text) for text in (DEFAULT_SET, HIDDEN)}
+# POL-19: ids that a text names, one of them a number such as stands for those it does not name.
+NAMED = """
+@id("a") permit (principal == Wallet::"a", action, resource);
+@id("zero") forbid (principal == Wallet::"0", action, resource);
+@id("self") permit (principal, action == Action::"transfer", resource)
+  when { principal == resource };
+@id("payee") permit (principal, action == Action::"transfer", resource)
+  when { [Wallet::"b", Wallet::"1"].contains(resource) };
+@id("own") permit (principal, action == Action::"invoke", resource)
+  when { resource.publisher == principal };
+@id("one") forbid (principal, action == Action::"invoke", resource == Model::"1");
+"""
+SETS = {text: compiled(text) for text in (DEFAULT_SET, HIDDEN, NAMED)}
 
 
 @given(
-    text=st.sampled_from([DEFAULT_SET, HIDDEN]),
+    text=st.sampled_from(list(SETS)),
     principal=WALLETS,
     action=st.sampled_from(ACTIONS),
     resource=st.one_of(WALLETS, MODELS, st.just(LEDGER)),
     height=st.integers(7, 10),
     total=st.integers(1, 4),
 )
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_verdicts_are_those_of_cedar(
     text: str,
     principal: WalletEntity,

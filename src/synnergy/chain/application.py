@@ -8,11 +8,10 @@ in one synced write (CHAIN-5). The same transactions give the same app hashes on
 
 from __future__ import annotations
 
-import hashlib
 import sys
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,9 +41,10 @@ from synnergy.chain.block import (
 from synnergy.chain.genesis import Genesis, apply_genesis, chain_id_of, encode_genesis_file
 from synnergy.chain.payloads import Overwriter, PayloadChanges, next_expiry
 from synnergy.chain.snapshot import Manifest, restore_snapshot, write_snapshot
+from synnergy.chain.verified import Authenticator
 from synnergy.chain.versions import BadNode, activate, check_version, schedule_at
 from synnergy.gas.schedule import Schedule
-from synnergy.identity.authenticate import Transaction, authenticate
+from synnergy.identity.authenticate import Transaction
 from synnergy.opcodes.context import BlockInfo, Event, Payload
 from synnergy.opcodes.licences import next_deadline, run_due
 from synnergy.pipeline import (
@@ -53,7 +53,9 @@ from synnergy.pipeline import (
     TransactionResult,
     admit,
     check_key,
+    inadmissible,
     quote,
+    reserve,
     run_transaction,
 )
 from synnergy.policy.engine import CompiledSet, compile_set
@@ -63,6 +65,7 @@ from synnergy.receipts.receipt import Receipt, receipt_leaf
 from synnergy.rejected import Rejected
 from synnergy.state import accumulator, records
 from synnergy.state.journal import Journal
+from synnergy.state.known import KnownRecords
 from synnergy.state.merkle import Tree
 from synnergy.state.proofs import StateProof, prove
 from synnergy.state.store import Store
@@ -73,9 +76,6 @@ from synnergy.wire.codec import decode_trusted, encode
 #: called: what a transaction does never depends on how deep the stack was (CONTRACT-6).
 STACK_FRAMES = 4_000
 MAX_BLOCK_BYTES = 8 * 1024 * 1024
-#: Bytes of transactions whose signatures, verified when they came in, are not verified again in
-#: their block; more than may wait for one need not be remembered.
-REMEMBERED_BYTES = 64 * 1024 * 1024
 
 
 #: Every transaction of a block is executed.
@@ -103,8 +103,9 @@ class Finalised:
 @dataclass(frozen=True, slots=True)
 class _Working:
     finalised: Finalised
-    proposal: Proposal
     journal: Journal
+    changes: list[tuple[bytes, bytes | None]]
+    encoded_results: list[bytes]
     receipts: tuple[Receipt, ...]
     payloads: PayloadChanges
     stored: tuple[StoredTransaction, ...]
@@ -115,18 +116,21 @@ class _Working:
 class Application:
     """One chain's state machine over one store. Driven by one thread; queries use snapshots."""
 
-    def __init__(self, store: Store, genesis: Genesis) -> None:
-        """Open (or begin) the chain of `genesis`. Raises BadNode where that isn't possible."""
+    def __init__(self, store: Store, genesis: Genesis, verifiers: Executor | None = None) -> None:
+        """Open (or begin) the chain of `genesis`. Raises BadNode where that isn't possible.
+
+        The threads of `verifiers` verify the signatures of a block before it is executed.
+        """
         sys.setrecursionlimit(max(sys.getrecursionlimit(), STACK_FRAMES))
         self.store = store
         self.genesis = genesis
         self.chain_id = chain_id_of(genesis)
-        self._verified: OrderedDict[bytes, Transaction] = OrderedDict()
-        self._verified_bytes = 0
-        self._verified_lock = threading.Lock()
+        #: Decodes and verifies a transaction; from any thread.
+        self.authenticate = Authenticator(self.chain_id, verifiers)
         self._policies: OrderedDict[bytes, CompiledSet] = OrderedDict()
         self._programs: dict[int, ProgramCache] = {}
         self._working: _Working | None = None
+        self._known = KnownRecords()
         known = store.get("meta", b"chain_id")
         if known is not None and known.decode() != self.chain_id:
             raise BadNode(
@@ -156,6 +160,11 @@ class Application:
         """A fresh overlay over committed state, to be thrown away or finalised."""
         return Journal(partial(self.store.get, "state"), partial(self.store.scan, "state"))
 
+    def _working_journal(self) -> Journal:
+        """As `journal`, with the records remembered; for the thread that commits."""
+        get, scan = partial(self.store.get, "state"), partial(self.store.scan, "state")
+        return Journal(get, scan, self._known)
+
     def governance(self) -> records.Governance:
         record = records.governance.load(self.journal(), records.SINGLE)
         if record is None:
@@ -174,59 +183,34 @@ class Application:
 
     # ---- check, prepare, process -----------------------------------------------------------
 
-    def authenticate(self, raw: bytes) -> Transaction | Rejected:
-        """Decode and verify, remembering what verified (a miss is always verified).
-
-        May be called from any thread.
-        """
-        key = hashlib.sha256(raw).digest()
-        with self._verified_lock:
-            known = self._verified.get(key)
-        if known is not None:
-            return known
-        transaction = authenticate(raw, self.chain_id)
-        if isinstance(transaction, Transaction):
-            with self._verified_lock:
-                if key not in self._verified:
-                    self._verified[key] = transaction
-                    self._verified_bytes += len(raw)
-                while self._verified_bytes > REMEMBERED_BYTES:
-                    _, oldest = self._verified.popitem(last=False)
-                    self._verified_bytes -= len(oldest.raw)
-        return transaction
-
     def check(self, raw: bytes, journal: Journal) -> Transaction | Rejected:
         """Whether a transaction may wait for a block. Runs no program and no tensor (TX-10).
 
         `journal` is the waiting room's overlay: nonces and reserved funds of those admitted so
         far are written there, so that a sender may have several transactions waiting.
         """
+        around = self.surroundings(self.height + 1, self.header.time, journal, {})
+        return self._check(raw, journal, around)
+
+    def _check(self, raw: bytes, journal: Journal, around: Surroundings) -> Transaction | Rejected:
         transaction = self.authenticate(raw)
         if isinstance(transaction, Rejected):
             return transaction
-        around = self.surroundings(self.height + 1, self.header.time, journal, {})
         payer = check_key(transaction, journal) or admit(transaction, journal, around)
         if isinstance(payer, Rejected):
             return payer
-        body = transaction.body
-        for address, spent, nonces in (
-            (payer, body.gas_limit * body.gas_price, 0),
-            (body.sender, 0, 1),
-        ):
-            account = records.accounts.load(journal, address)
-            assert account is not None
-            records.accounts.save(
-                journal, address, records.Account(account.balance - spent, account.nonce + nonces)
-            )
+        reserve(transaction, journal, payer)
         return transaction
 
     def prepare(self, waiting: list[bytes]) -> tuple[bytes, ...]:
         """The first of `waiting` that fit a block by bytes and gas; what fails a check is left."""
-        journal = self.journal()
-        room, gas = MAX_BLOCK_BYTES, self.next_schedule().limits["block"].gas
+        journal = self._working_journal()
+        around = self.surroundings(self.height + 1, self.header.time, journal, {})
+        room, gas = MAX_BLOCK_BYTES, around.schedule.limits["block"].gas
         chosen: list[bytes] = []
+        self.authenticate.ahead(waiting)
         for raw in waiting:
-            transaction = self.check(raw, journal)
+            transaction = self._check(raw, journal, around)
             if isinstance(transaction, Rejected):
                 continue
             room -= len(raw)
@@ -243,6 +227,7 @@ class Application:
         if sum(map(len, proposal.transactions)) > MAX_BLOCK_BYTES:
             return Rejected("CHAIN-6", "bad_proposal", "the block is too large")
         gas = 0
+        self.authenticate.ahead(proposal.transactions)
         for index, raw in enumerate(proposal.transactions):
             transaction = self.authenticate(raw)
             if isinstance(transaction, Rejected):
@@ -265,7 +250,7 @@ class Application:
         for replays that lack their payloads (CHAIN-13).
         """
         self._tree.discard()
-        journal = self.journal()
+        journal = self._working_journal()
         before = records.receipts_root.load(journal, records.SINGLE)
         assert before is not None
         payloads = PayloadChanges(self.store.get, proposal.height, proposal.time)
@@ -285,17 +270,17 @@ class Application:
             transaction = self.authenticate(raw)
             if not isinstance(transaction, Transaction):
                 stored.append(StoredTransaction(True, raw))
-                executed.append(run_transaction(raw, journal, around))
+                executed.append(inadmissible(bytes(32), transaction))
                 continue
             stored.append(detach(transaction))
             payloads.keep(payloads_of(transaction))
             if any(attachment.salt for attachment in transaction.attachments):
                 mark = journal.checkpoint()
-                done = run_transaction(raw, journal, around)
+                done = run_transaction(transaction, journal, around)
                 writes[index] = WriteSet(tuple(journal.written(mark)))
                 journal.commit(mark)
             else:
-                done = run_transaction(raw, journal, around)
+                done = run_transaction(transaction, journal, around)
             for commitment, output in done.outputs:
                 payloads.keep({(payload_database(output.salt), commitment): output})
             payloads.erase(done.erasures, transaction.id, journal)
@@ -305,18 +290,20 @@ class Application:
             root = block_root([receipt_leaf(receipt) for receipt in receipts])
             records.receipts_root.save(journal, records.SINGLE, accumulator.append(before, root))
         results = tuple(done.result for done in executed)
+        encoded = [encode(result) for result in results]
+        changes = journal.changes()
         header = Header(
             chain_id=self.chain_id,
             height=proposal.height,
             time=proposal.time,
             previous=header_hash(self.header),
-            app_hash=self._tree.update(journal.changes()),
+            app_hash=self._tree.update(changes),
             transactions=transactions_root(tuple(stored)),
-            results=results_root(results, tuple(events)),
+            results=results_root(results, tuple(events), encoded),
         )
         finalised = Finalised(header, results, tuple(events))
         self._working = _Working(
-            finalised, proposal, journal, receipts, payloads, tuple(stored), writes, before
+            finalised, journal, changes, encoded, receipts, payloads, tuple(stored), writes, before
         )
         return finalised
 
@@ -328,7 +315,7 @@ class Application:
         header = working.finalised.header
         height = height_key(header.height)
         with self.store.write() as batch:
-            for key, value in working.journal.changes():
+            for key, value in working.changes:
                 if value is None:
                     batch.delete("state", key)
                 else:
@@ -349,6 +336,7 @@ class Application:
                 before = working.accumulator_before
                 save_receipts(batch.put, header.height, working.receipts, before, self._tree)
             batch.put("meta", b"height", height)
+        working.journal.remember()
         self.header = header
         self._working = None
         return header
@@ -417,7 +405,6 @@ class Application:
         return Surroundings(
             block=BlockInfo(self.chain_id, height, time),
             schedule=schedule,
-            authenticate=self.authenticate,
             policy=lambda: self.policy_in(journal),
             artefact_chunk=artefact_chunk,
             programs=self._programs_of(schedule),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -49,6 +50,8 @@ class StoredBlock(Struct, frozen=True):
 
 def detach(transaction: Transaction) -> StoredTransaction:
     """What the block keeps of an envelope whose attachments are kept apart."""
+    if not transaction.attachments:
+        return StoredTransaction(False, transaction.raw)
     signature = BodySignature(transaction.public_key, transaction.signature)
     return StoredTransaction(False, encode(Envelope(transaction.body, (signature,), ())))
 
@@ -66,6 +69,17 @@ def consensus_part(result: TransactionResult) -> TransactionResult:
     return msgspec.structs.replace(result, message="")
 
 
-def results_root(results: tuple[TransactionResult, ...], events: tuple[Event, ...]) -> bytes:
-    """Merkle root over what validators must agree on of the results, then the block's events."""
-    return merkle_root([*(encode(consensus_part(result)) for result in results), encode(events)])
+def results_root(
+    results: tuple[TransactionResult, ...],
+    events: tuple[Event, ...],
+    encoded: Sequence[bytes] = (),
+) -> bytes:
+    """Merkle root over what validators must agree on of the results, then the block's events.
+
+    `encoded` spares another encoding of results without a message, where there is one already.
+    """
+    leaves = [
+        encode(consensus_part(result)) if result.message or not encoded else encoded[index]
+        for index, result in enumerate(results)
+    ]
+    return merkle_root([*leaves, encode(events)])

@@ -83,15 +83,18 @@ class Schedule:
         Header integers count at fixed width (inside `transaction`), so a quote doesn't depend
         on nonce, limit or price (GAS-4).
         """
-        price = self.intrinsic
+        fixed, byte, program_byte, attachment = self._intrinsic_prices
         carried = data_bytes + program_bytes + sum(attachments)
         return (
-            price["transaction"].gas
-            + price["signature"].gas
-            + price["byte"].gas * carried
-            + price["program_byte"].gas * program_bytes
-            + price["attachment"].gas * len(attachments)
+            fixed + byte * carried + program_byte * program_bytes + attachment * len(attachments)
         )
+
+    @cached_property
+    def _intrinsic_prices(self) -> tuple[int, int, int, int]:
+        """Gas of any transaction, of a byte, of a byte of program, of an attachment."""
+        gas = {name: price.gas for name, price in self.intrinsic.items()}
+        fixed = gas["transaction"] + gas["signature"]
+        return fixed, gas["byte"], gas["program_byte"], gas["attachment"]
 
     def tensor_gas(self, macs: int, elements: int, functions: int, steps: int) -> int:
         """Gas of tensor work, rounded up once for the whole (GAS-7)."""

@@ -7,8 +7,6 @@ denials and failures of models are counted (REG-8).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from synnergy.gas.meter import Meter
@@ -25,8 +23,7 @@ from synnergy.vm.interpreter import Outcome, execute
 from synnergy.vm.machine import Environment
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(msgspec.Struct, frozen=True):
     """Where a frame began: in the journal, among settlements, events and erasures."""
 
     mark: int

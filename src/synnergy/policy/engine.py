@@ -6,44 +6,28 @@ numbers it reads exactly. Whatever it does not answer with a clean yes is a no (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
 from synnergy.policy import cedar
 from synnergy.policy.digest import policy_digest
-from synnergy.policy.entities import (
-    CedarRecord,
-    Entity,
-    WalletEntity,
-    cedar_entities,
-    entity_uid,
-)
-from synnergy.policy.nesting import MAX_INTEGER
-from synnergy.policy.reads import keep_read, names_read
+from synnergy.policy.entities import cedar_entities, entity_uid
+from synnergy.policy.essence import ContextValue, Reader, Request
+from synnergy.policy.reads import names_read
 from synnergy.policy.scanner import ERROR_REASON, PolicyHead, scan
 from synnergy.policy.texts import SCHEMA
 from synnergy.policy.tokens import tokenize
 from synnergy.rejected import Rejected
+from synnergy.wire.codec import encode
+
+__all__ = ["CompiledSet", "ContextValue", "Request", "Verdict", "compile_set", "decide"]
 
 CACHED_VERDICTS = 16_384
 MAX_PROBLEMS_SHOWN = 5
 MAX_POLICIES_SHOWN = 8
 MAX_PROBLEM_LENGTH = 300
-
-ContextValue = bool | int | str | tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """May `principal` do `action` to `resource`? The schema says what `context` holds."""
-
-    principal: WalletEntity
-    action: str
-    resource: Entity
-    context: Mapping[str, ContextValue]
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -62,15 +46,16 @@ class Verdict(msgspec.Struct, frozen=True):
 class CompiledSet:
     """A policy set that passed the scanner, Cedar's parser and strict validation.
 
-    `reads` holds the names it may read, or None where it may read any.
+    `verdicts` are those it gave so far, by the encoding of what it can read of a request.
     """
 
     text: str
     digest: bytes
     heads: tuple[PolicyHead, ...]
-    reads: frozenset[str] | None
+    reader: Reader
     policies: cedar.PolicySet
     schema: cedar.Schema
+    verdicts: dict[bytes, Verdict] = field(default_factory=dict[bytes, Verdict])
 
 
 def compile_set(text: str | bytes, schema_text: str = SCHEMA) -> CompiledSet | Rejected:
@@ -97,54 +82,46 @@ def compile_set(text: str | bytes, schema_text: str = SCHEMA) -> CompiledSet | R
         return Rejected("POL-10", "policy_invalid", _describe_invalid(heads, problems))
     tokens = tokenize(source)
     reads = None if isinstance(tokens, Rejected) else names_read(tokens)
-    return CompiledSet(source, policy_digest(source), heads, reads, policies, schema)
+    return CompiledSet(source, policy_digest(source), heads, Reader(reads), policies, schema)
 
 
 def decide(compiled: CompiledSet, request: Request) -> Verdict:
     """The verdict of a policy set on a request; the same for the same content, always (POL-1)."""
     try:
-        question = _phrase(request, compiled.reads)
-    except ValueError as error:
+        essence = compiled.reader.reduce(request)
+        key = encode(essence)
+    except UnicodeEncodeError:
+        return _failure("the request can't be decided: a text in it is not Unicode")
+    except (ValueError, OverflowError) as error:
         return _failure(f"the request can't be decided: {error}")
-    return _ask(compiled, question)
+    verdict = compiled.verdicts.get(key)
+    if verdict is None:
+        verdict = _ask(compiled, essence)
+        if len(compiled.verdicts) >= CACHED_VERDICTS:
+            compiled.verdicts.clear()
+        compiled.verdicts[key] = verdict
+    return verdict
 
 
-def _phrase(request: Request, reads: frozenset[str] | None) -> cedar.Question:
-    """Raises ValueError for what Cedar could not read exactly (POL-11) or not at all."""
-    entities = cedar_entities(request.principal, request.resource)
-    context = {name: _plain(request.context[name]) for name in sorted(request.context)}
-    for record in (context, *(entity.attributes for entity in entities)):
-        _check_integers(record)
-    documents: list[CedarRecord] = [
-        {"uid": entity.uid, "attrs": keep_read(entity.attributes, reads), "parents": []}
-        for entity in entities
+def _phrase(request: Request) -> cedar.Question:
+    """The request in Cedar's words."""
+    documents: list[dict[str, object]] = [
+        {"uid": entity.uid, "attrs": entity.attributes, "parents": []}
+        for entity in cedar_entities(request.principal, request.resource)
     ]
     resource = entity_uid(request.resource)
-    try:
-        return cedar.Question(
-            principal=request.principal.address,
-            action=request.action,
-            resource_type=resource["type"],
-            resource=resource["id"],
-            entities=msgspec.json.encode(documents).decode(),
-            context=msgspec.json.encode(keep_read(context, reads)).decode(),
-        )
-    except UnicodeEncodeError:
-        raise ValueError("a text in it is not Unicode") from None
+    return cedar.Question(
+        principal=request.principal.address,
+        action=request.action,
+        resource_type=resource["type"],
+        resource=resource["id"],
+        entities=msgspec.json.encode(documents).decode(),
+        context=msgspec.json.encode(request.context).decode(),
+    )
 
 
-def _plain(value: ContextValue) -> object:
-    return sorted(value) if isinstance(value, tuple) else value
-
-
-def _check_integers(record: CedarRecord) -> None:
-    for name, value in record.items():
-        if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise ValueError(f"{name} is outside the integers below 2^53")
-
-
-@lru_cache(maxsize=CACHED_VERDICTS)
-def _ask(compiled: CompiledSet, question: cedar.Question) -> Verdict:
+def _ask(compiled: CompiledSet, request: Request) -> Verdict:
+    question = _phrase(request)
     answer = cedar.ask(compiled.policies, compiled.schema, question)
     if answer is None:
         return _failure(

@@ -7,15 +7,15 @@ request is decided; nothing here coerces.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 CedarUid = dict[str, str]
 CedarRecord = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class WalletEntity:
+class WalletEntity(msgspec.Struct, frozen=True):
     """An account as policies see it. An unknown address is one that is not registered."""
 
     address: str
@@ -29,8 +29,7 @@ class WalletEntity:
     flags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ModelEntity:
+class ModelEntity(msgspec.Struct, frozen=True):
     """A published model; `jurisdictions` empty means anywhere."""
 
     digest: str
@@ -42,8 +41,7 @@ class ModelEntity:
     revoked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LicenceEntity:
+class LicenceEntity(msgspec.Struct, frozen=True):
     """A licence that was bought."""
 
     licence_id: str
@@ -52,8 +50,7 @@ class LicenceEntity:
     publisher: WalletEntity
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEntity:
+class LedgerEntity(msgspec.Struct, frozen=True):
     """The ledger itself, the resource of what concerns no one thing on it."""
 
 

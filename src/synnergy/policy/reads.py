@@ -1,12 +1,9 @@
-"""Which names a policy text can read, so that verdicts are not asked for anew at every height.
-
-Height and time differ in every block, and most sets read neither. An integer that no policy can
-read is replaced by 0 before the question is put: the verdict is the same, and remembered (POL-15).
-"""
+"""Which names a policy text can read: height and time differ in every block, and most sets read
+neither (POL-15)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from synnergy.policy.tokens import Token
 
@@ -30,16 +27,6 @@ def names_read(tokens: Sequence[Token]) -> frozenset[str] | None:
                 return None
             names.add(token.text)
     return frozenset(names)
-
-
-def keep_read(record: Mapping[str, object], names: frozenset[str] | None) -> dict[str, object]:
-    """The record with 0 for every integer that cannot be read."""
-    if names is None:
-        return dict(record)
-    return {
-        name: value if name in names or type(value) is not int else 0
-        for name, value in record.items()
-    }
 
 
 def _after(tokens: Sequence[Token], index: int) -> str:

@@ -1,19 +1,24 @@
 """Uncommitted changes over committed state, with nested checkpoints (STATE-10..12).
 
 Every effect of a transaction goes through here. The undo log makes a rollback cost as much as the
-changes it undoes, however large the state is.
+changes it undoes, however large the state is. Records that are loaded and saved stay decoded, and
+are encoded once, when the block's changes are asked for.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
+
+from synnergy.state.known import KnownRecords
+from synnergy.wire.codec import Struct, decode_trusted, encode, encode_checked
 
 MAX_KEY_BYTES: Final = 500
 MAX_VALUE_BYTES: Final = 16 * 1024 * 1024
 _PAGE = 64
 
+V = TypeVar("V", bound=Struct)
 Item = tuple[bytes, bytes]
 Read = Callable[[bytes], bytes | None]
 #: start, stop (exclusive, None for the end), limit (None for all) -> items in key order.
@@ -35,24 +40,28 @@ class Reader(Protocol):
 
 
 class _Absent:
-    """Stands in the undo log for "the overlay had no entry"."""
+    """Stands for "the overlay has no entry"."""
 
 
 _ABSENT = _Absent()
+#: What the overlay holds: bytes, a record still to be encoded, or None for a deletion.
+_Value = bytes | Struct | None
 
 
 class Journal:
     """An overlay over a committed view that must not change while the journal lives.
 
     `read` and `scan` read that view, for instance `partial(store.get, "state")` and
-    `partial(store.scan, "state")`.
+    `partial(store.scan, "state")`. `known` remembers that view's records from block to block; of
+    those who share it, one thread at a time may use its journal.
     """
 
-    def __init__(self, read: Read, scan: Scan) -> None:
+    def __init__(self, read: Read, scan: Scan, known: KnownRecords | None = None) -> None:
         self._read = read
         self._scan = scan
-        self._overlay: dict[bytes, bytes | None] = {}
-        self._undo: list[tuple[bytes, bytes | _Absent | None]] = []
+        self._known_records = KnownRecords() if known is None else known
+        self._overlay: dict[bytes, _Value] = {}
+        self._undo: list[tuple[bytes, _Value | _Absent]] = []
         self._marks: list[tuple[int, int]] = []
         self._next_mark = 0
         # Every key ever written, in order as far as a scan has needed it; rollbacks leave keys
@@ -60,12 +69,35 @@ class Journal:
         self._known: set[bytes] = set()
         self._ordered: list[bytes] = []
         self._unordered: list[bytes] = []
+        self._encoded: dict[bytes, bytes | None] = {}
 
     def get(self, key: bytes) -> bytes | None:
         """The current value of `key`, or None."""
-        if key in self._overlay:
-            return self._overlay[key]
-        return self._read(key)
+        value = self._overlay.get(key, _ABSENT)
+        if isinstance(value, _Absent):
+            return self._read(key)
+        return encode(value) if isinstance(value, Struct) else value
+
+    def load(self, key: bytes, kind: type[V]) -> V | None:
+        """The current record of `key`, or None. ValueError if the stored bytes are corrupt."""
+        value = self._overlay.get(key, _ABSENT)
+        if type(value) is kind or value is None:
+            return value
+        if not isinstance(value, _Absent):
+            return decode_trusted(encode(value) if isinstance(value, Struct) else value, kind)
+        found = self._known_records.get(key)
+        if found is None:
+            stored = self._read(key)
+            found = (stored, None if stored is None else decode_trusted(stored, kind))
+            self._known_records.remember(key, *found)
+        stored, record = found
+        if stored is None or type(record) is kind:
+            return record  # pyright: ignore[reportReturnType]
+        return decode_trusted(stored, kind)
+
+    def save(self, key: bytes, record: Struct) -> None:
+        """Set `key` to the canonical encoding of `record`, which is made by `changes`."""
+        self._write(key, record)
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set `key` (1 to 500 bytes) to `value` (at most 16 MiB); ValueError beyond (STATE-10)."""
@@ -77,7 +109,7 @@ class Journal:
         """Remove `key`; removing an absent key changes nothing."""
         self._write(key, None)
 
-    def _write(self, key: bytes, value: bytes | None) -> None:
+    def _write(self, key: bytes, value: _Value) -> None:
         if not 1 <= len(key) <= MAX_KEY_BYTES:
             raise ValueError(f"a state key has 1 to {MAX_KEY_BYTES} bytes, not {len(key)}")
         if self._marks:
@@ -124,7 +156,7 @@ class Journal:
         """
         _, length = self._marks[self._position(mark)]
         keys = sorted({key for key, _ in self._undo[length:]})
-        return [(key, self._overlay[key]) for key in keys]
+        return [(key, self.get(key)) for key in keys]
 
     def _position(self, mark: int) -> int:
         position = bisect_left(self._marks, (mark, 0))
@@ -190,9 +222,37 @@ class Journal:
             if stop is not None and key >= stop:
                 return
             if key in self._overlay:
-                yield key, self._overlay[key]
+                yield key, self.get(key)
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
-        """What differs from the committed view, sorted by key; None is a deletion (STATE-12)."""
-        overlay = sorted(self._overlay.items())
-        return [(key, value) for key, value in overlay if self._read(key) != value]
+        """What differs from the committed view, sorted by key; None is a deletion (STATE-12).
+
+        Raises ValueError for a record that does not come back from its encoding as it was saved.
+        """
+        self._encoded = {key: self._encode(key, value) for key, value in self._overlay.items()}
+        return [
+            (key, value)
+            for key, value in sorted(self._encoded.items())
+            if self._committed(key) != value
+        ]
+
+    def remember(self) -> None:
+        """Let the records shared between blocks be those of `changes`, now that it is durable."""
+        for key, value in self._overlay.items():
+            if isinstance(value, Struct):
+                self._known_records.remember(key, self._encoded[key], value)
+            else:
+                self._known_records.forget(key)
+
+    def _committed(self, key: bytes) -> bytes | None:
+        found = self._known_records.get(key)
+        return self._read(key) if found is None else found[0]
+
+    def _encode(self, key: bytes, value: _Value) -> bytes | None:
+        """What is stored; a record is held to what its type allows."""
+        if not isinstance(value, Struct):
+            return value
+        encoded = encode_checked(value)
+        if len(encoded) > MAX_VALUE_BYTES:
+            raise ValueError(f"the record under {key!r} has {len(encoded)} bytes")
+        return encoded

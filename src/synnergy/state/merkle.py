@@ -215,14 +215,19 @@ def _hash_entry(entry: Entry) -> bytes:
 def _join_level(entries: Page) -> Page:
     """The entries one level up: a lone leaf rises, anything more becomes an inner node."""
     joined: Page = []
-    for position in range(0, len(entries), 2):
-        left, right = entries[position], entries[position + 1]
-        if right is None and (left is None or len(left) == _LEAF_BYTES):
-            joined.append(left)
-        elif left is None and right is not None and len(right) == _LEAF_BYTES:
-            joined.append(right)
-        else:
-            joined.append(hash_inner(_hash_entry(left), _hash_entry(right)))
+    for left, right in zip(entries[::2], entries[1::2], strict=True):
+        if left is None or right is None:
+            lone = left or right
+            if lone is None or len(lone) == _LEAF_BYTES:
+                joined.append(lone)
+                continue
+            left, right = left or EMPTY_ROOT, right or EMPTY_ROOT
+        # `hash_inner` and `hash_leaf`, written out: this is where a block's hashing is done.
+        if len(left) == _LEAF_BYTES:
+            left = sha256(b"\x00" + left).digest()
+        if len(right) == _LEAF_BYTES:
+            right = sha256(b"\x00" + right).digest()
+        joined.append(sha256(b"\x01" + left + right).digest())
     return joined
 
 

@@ -215,8 +215,10 @@ class Store:
 
     def get(self, database: str, key: bytes) -> bytes | None:
         """The committed value stored under `key`, or None."""
-        with self.snapshot() as view:
-            return view.get(database, key)
+        if not 1 <= len(key) <= MAX_KEY_BYTES:
+            return None
+        with self._environment.begin(self._handles[database]) as transaction:
+            return transaction.get(key)
 
     def scan(
         self,

@@ -8,12 +8,13 @@ one range of bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar
 
 from synnergy.state.journal import MAX_KEY_BYTES, Journal, Reader
-from synnergy.wire.codec import decode_trusted, encode
+from synnergy.wire.codec import Struct, decode_trusted
 
-V = TypeVar("V")
+V = TypeVar("V", bound=Struct)
 Part = str | bytes | int
 Key = Part | tuple[Part, ...]
 
@@ -72,6 +73,17 @@ def decode_parts(encoded: bytes) -> tuple[Part, ...]:
     return tuple(parts)
 
 
+@lru_cache(maxsize=65_536, typed=True)
+def _single_key(prefix: bytes, name: str, part: Part) -> bytes:
+    return _checked(prefix + encode_parts((part,)), name)
+
+
+def _checked(raw: bytes, name: str) -> bytes:
+    if len(raw) > MAX_KEY_BYTES:
+        raise ValueError(f"table {name}: a key has {len(raw)} bytes of {MAX_KEY_BYTES}")
+    return raw
+
+
 @dataclass(frozen=True, slots=True)
 class Table(Generic[V]):
     """Records of type `kind` under the two bytes `prefix`, which no other table may have."""
@@ -86,21 +98,27 @@ class Table(Generic[V]):
 
     def raw_key(self, key: Key) -> bytes:
         """The state key of a record, as proofs name it; ValueError beyond 500 bytes (STATE-21)."""
-        if isinstance(key, tuple) and len(key) < 2:
+        if type(key) is not tuple:
+            return _single_key(self.prefix, self.name, key)
+        if len(key) < 2:
             raise ValueError(f"table {self.name}: a key of one component is written without tuple")
-        raw = self.prefix + encode_parts(key if isinstance(key, tuple) else (key,))
-        if len(raw) > MAX_KEY_BYTES:
-            raise ValueError(f"table {self.name}: a key has {len(raw)} bytes of {MAX_KEY_BYTES}")
-        return raw
+        return _checked(self.prefix + encode_parts(key), self.name)
 
     def load(self, state: Reader, key: Key) -> V | None:
         """The record under `key`, or None. Raises ValueError if the stored bytes are corrupt."""
-        stored = state.get(self.raw_key(key))
+        raw = (
+            _single_key(self.prefix, self.name, key)
+            if type(key) is not tuple
+            else self.raw_key(key)
+        )
+        if type(state) is Journal:
+            return state.load(raw, self.kind)
+        stored = state.get(raw)
         return None if stored is None else decode_trusted(stored, self.kind)
 
     def save(self, journal: Journal, key: Key, value: V) -> None:
         """Store `value` under `key` in its canonical encoding (STATE-22)."""
-        journal.put(self.raw_key(key), encode(value))
+        journal.save(self.raw_key(key), value)
 
     def remove(self, journal: Journal, key: Key) -> None:
         """Remove the record under `key`, if any."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from operator import length_hint
+
+import msgspec
 
 from synnergy.gas.meter import Meter
 from synnergy.rejected import Rejected
@@ -26,8 +27,7 @@ MAX_CALL_DEPTH = 64
 _Waiting = tuple[int, list[int], int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How a program ended (VM-19). `output` is what it set, or reverted with; else empty.
 
     `rejection` and `where` are None where `status` is "ok".
@@ -53,6 +53,7 @@ def execute(
         machine.grow(program.memory_pages)
         for segment in program.data:  # VM-26
             machine.charge_copy(len(segment.content))
+            machine.require(segment.address, len(segment.content))
             end = segment.address + len(segment.content)
             machine.memory[segment.address : end] = segment.content
         _run(program.functions, machine)

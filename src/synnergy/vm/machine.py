@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NoReturn, Protocol
 
+import msgspec
+
 from synnergy.gas.meter import Meter, OutOfGas
 from synnergy.rejected import Rejected
 from synnergy.vm.domain import DomainOpcode
@@ -14,6 +16,8 @@ MASK = 2**64 - 1
 SIGN = 2**63
 PAGE_BYTES = 65_536
 MAX_PAGES = 64
+#: Bytes of memory that are made at once, if the program has so many.
+SMALLEST_MEMORY = 4_096
 
 Status = Literal["ok", "trap", "out_of_gas", "reverted", "refused"]
 
@@ -23,8 +27,7 @@ Status = Literal["ok", "trap", "out_of_gas", "reverted", "refused"]
 Operation = Callable[[list[int], int, int, "Machine"], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(msgspec.Struct, frozen=True):
     """The block that a program runs in, its time in ms since 1970 UTC, and whose it is (VM-17).
 
     `origin` signed the transaction, `caller` called the program, `address` is the program's own:
@@ -108,9 +111,13 @@ class Halt(Exception):
 
 
 class Machine:
-    """The mutable state of one frame outside its slots."""
+    """The mutable state of one frame outside its slots.
 
-    __slots__ = ("environment", "host", "input", "memory", "meter", "output", "units")
+    The program's memory has `size` bytes; `memory` holds its beginning, as far as `require` was
+    asked for it, and the rest is zero.
+    """
+
+    __slots__ = ("environment", "host", "input", "memory", "meter", "output", "size", "units")
 
     def __init__(
         self,
@@ -121,6 +128,7 @@ class Machine:
         units: UnitPrices,
     ) -> None:
         self.memory = bytearray()
+        self.size = 0
         self.input = input
         self.output = b""
         self.meter = meter
@@ -130,7 +138,7 @@ class Machine:
 
     @property
     def pages(self) -> int:
-        return len(self.memory) // PAGE_BYTES
+        return self.size // PAGE_BYTES
 
     def charge(self, amount: int) -> None:
         """Charge gas whose amount was known only now (VM-12)."""
@@ -144,14 +152,23 @@ class Machine:
         """Charge `price` for each started 64 of `length` bytes (VM-12)."""
         self.charge(price * ((length + 63) // 64))
 
-    def require(self, address: int, length: int) -> None:
-        """Trap unless memory[address : address + length] exists (VM-14)."""
-        if address + length > len(self.memory):
+    def check(self, address: int, length: int) -> None:
+        """Trap unless the memory has these bytes (VM-14)."""
+        if address + length > self.size:
             trap(
                 "VM-14",
                 "memory_out_of_bounds",
-                f"{length} bytes at address {address}, memory has {len(self.memory)}",
+                f"{length} bytes at address {address}, memory has {self.size}",
             )
+
+    def require(self, address: int, length: int) -> None:
+        """As `check`; from here on memory[address : address + length] is there."""
+        self.check(address, length)
+        missing = address + length - len(self.memory)
+        if missing > 0:
+            # At least doubled, so that a program that walks upwards pays once for each byte.
+            wanted = max(missing, len(self.memory), SMALLEST_MEMORY)
+            self.memory += bytes(min(wanted, self.size - len(self.memory)))
 
     def read(self, address: int, length: int) -> bytes:
         """Bytes of memory, bounds checked, not charged."""
@@ -161,10 +178,7 @@ class Machine:
     def grow(self, pages: int) -> None:
         """Add zeroed pages within MAX_PAGES, charged by the new size: it may move (VM-12)."""
         self.charge(self.units.memory_page * (self.pages + pages))
-        if self.memory:
-            self.memory.extend(bytes(pages * PAGE_BYTES))
-        else:
-            self.memory = bytearray(pages * PAGE_BYTES)
+        self.size += pages * PAGE_BYTES
 
 
 def trap(rule: str, code: str, message: str, where: Where | None = None) -> NoReturn:

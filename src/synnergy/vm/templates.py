@@ -7,6 +7,8 @@ are accepted in no other form.
 
 from __future__ import annotations
 
+from functools import cache
+
 from synnergy.vm import catalogue
 from synnergy.vm.catalogue import DomainOpcode
 from synnergy.vm.machine import PAGE_BYTES
@@ -21,6 +23,11 @@ def template(opcode_name: str) -> bytes:
     opcode = catalogue.by_name(opcode_name)
     if not isinstance(opcode, DomainOpcode):
         raise ValueError(f"there is no domain opcode {opcode_name}")
+    return _template(opcode.name, opcode.code)
+
+
+@cache
+def _template(opcode_name: str, _code: int) -> bytes:
     zero, size = instruction("CORE_I64_CONST", 0), instruction("CORE_INPUT_SIZE")
     capacity = instruction("CORE_I64_CONST", MEMORY_PAGES * PAGE_BYTES)
     body = (

@@ -6,7 +6,7 @@ refuses all of them, since a struct has exactly one encoding (WIRE-1).
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,16 +20,26 @@ MAX_BYTES = 64 * 1024 * 1024
 MAX_REASON = 200
 
 _encoder = msgspec.msgpack.Encoder()
-_decoders: dict[object, msgspec.msgpack.Decoder[object]] = {}
+_decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {}
 
 
-class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+# Frozen values can't refer to themselves, so that the collector of cycles need not look at them.
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Base of everything that is encoded: frozen, typed, unknown fields refused (WIRE-1)."""
 
 
 def encode(value: object) -> bytes:
     """The canonical msgpack bytes of a struct (or of plain lists, integers, strings, bytes)."""
     return _encoder.encode(value)
+
+
+def encode_checked(value: Struct) -> bytes:
+    """The bytes of a struct that its own type decodes to an equal one; else raises ValueError."""
+    kind = type(value)
+    data = _encoder.encode(value)
+    if _decoder(kind).decode(data) != value:
+        raise ValueError(f"not a valid {kind.__name__}: {value!r}")
+    return data
 
 
 def decode(data: bytes, kind: type[T], max_bytes: int) -> T | Rejected:
@@ -42,11 +52,8 @@ def decode(data: bytes, kind: type[T], max_bytes: int) -> T | Rejected:
         return Rejected(
             "WIRE-2", "too_large", f"{kind.__name__} has {len(data)} bytes, at most {max_bytes}"
         )
-    decoder = _decoders.get(kind)
-    if decoder is None:
-        decoder = _decoders.setdefault(kind, msgspec.msgpack.Decoder(kind))
     try:
-        value = decoder.decode(data)
+        value = _decoder(kind).decode(data)
         again = _encoder.encode(value)
     except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError) as error:
         reason = str(error)[:MAX_REASON]
@@ -55,7 +62,14 @@ def decode(data: bytes, kind: type[T], max_bytes: int) -> T | Rejected:
         return Rejected(
             "WIRE-1", "not_canonical", f"{kind.__name__} is not in its canonical encoding"
         )
-    return value  # type: ignore[return-value]
+    return value
+
+
+def _decoder(kind: type[T]) -> msgspec.msgpack.Decoder[T]:
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders.setdefault(kind, msgspec.msgpack.Decoder(kind))
+    return decoder
 
 
 def decode_trusted(data: bytes, kind: type[T]) -> T:

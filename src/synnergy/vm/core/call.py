@@ -28,7 +28,7 @@ def call_domain(opcode: DomainOpcode) -> Operation:
 
     def call(slots: list[int], at: int, immediate: int, machine: Machine) -> None:
         address, length, out, capacity = slots[at : at + 4]
-        machine.require(out, capacity)
+        machine.check(out, capacity)
         arguments = machine.read(address, length)
         machine.charge_copy(length)
         result = machine.host.call(opcode, arguments, machine.meter)
@@ -43,6 +43,7 @@ def call_domain(opcode: DomainOpcode) -> Operation:
                 f"{opcode.name} returned {len(result)} bytes, room for {capacity}",
             )
         machine.charge_copy(len(result))
+        machine.require(out, len(result))
         machine.memory[out : out + len(result)] = result
         slots[at] = len(result)
 
