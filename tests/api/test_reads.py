@@ -299,6 +299,7 @@ def test_health(world: World) -> None:
 
 def paths(world: World) -> list[str]:
     model, licence = world.model.hex(), world.licence.hex()
+    waiting = world.get("/v1/proposals").json()["proposals"][0]
     return [
         "/v1/chain",
         "/v1/blocks/latest",
@@ -316,6 +317,7 @@ def paths(world: World) -> list[str]:
         "/v1/policy",
         f"/v1/policy/check?who={CONSUMER.address}&action=invoke&resource={model}",
         "/v1/proposals",
+        f"/v1/proposals/{waiting['id']}",
         f"/v1/flags?wallet={CONSUMER.address}",
         "/v1/oversight",
         "/v1/gas",

@@ -105,7 +105,7 @@ def arguments_for(entry: Documented, file: Path) -> list[str]:
         files = parameter.name in ("file", "source") or (
             parameter.name == "model" and parameter.param_type_name == "option"
         )
-        value = str(file) if files else values[parameter.name]
+        value = str(file) if files else values.get(str(parameter.name), "nobody")
         line += [value] if parameter.param_type_name == "argument" else [parameter.opts[0], value]
     return line
 

@@ -370,6 +370,61 @@ def test_policies_change_by_a_regulator(world: World) -> None:
     assert world.run("regulator", "policy", "set", file, "--from", "regulator").code == 1
 
 
+def test_regulators_agree_on_what_waits(world: World) -> None:
+    """Two of two: what one proposed, the other reads in words, and signs by its id."""
+    world.ok("wallet", "create", "second")
+    line = ["second", "--jurisdiction", "GB", "--role", "consumer", "--from", "regulator"]
+    world.ok("regulator", "register", *line)
+    both = ["regulator", "second", "--threshold", 2]
+    assert world.ok("regulator", "set", *both, "--from", "regulator")["carried_out"]
+    waits = world.ok("regulator", "fees", "--minimum-gas-price", 2, "--from", "regulator")
+    assert (waits["carried_out"], waits["agreed"], waits["threshold"]) == (False, 1, 2)
+    (listed,) = world.ok("regulator", "proposals")["proposals"]
+    assert listed["id"] == waits["proposal"] and "at least 2 a unit" in listed["words"]
+    assert listed["expires_utc"].endswith("UTC") and listed["agreed"] == 1
+    assert world.ok("regulator", "agree", listed["id"][:16], "--from", "second")["carried_out"]
+    assert world.ok("chain", "show")["governance"]["minimum_gas_price"] == 2
+    assert world.ok("regulator", "proposals")["proposals"] == []
+    gone = ["regulator", "agree", listed["id"][:16], "--from", "second"]
+    assert world.refused(*gone)["code"] == "unknown_proposal"
+    world.ok("regulator", "fees", "--minimum-gas-price", 1, "--from", "second")
+    (listed,) = world.ok("regulator", "proposals")["proposals"]
+    world.ok("regulator", "agree", listed["id"], "--from", "regulator")
+    soon = ["regulator", "upgrade", "--version", 2, "--height", 3, "--from", "second"]
+    assert world.refused(*soon)["code"] == "too_soon"
+    alone = ["regulator", "set", "regulator", "--threshold", 1]
+    waits = world.ok(*alone, "--from", "second")
+    assert world.ok("regulator", "agree", waits["proposal"], "--from", "regulator")["carried_out"]
+
+
+def test_a_wallet_gets_a_new_key(world: World) -> None:
+    """By itself; and by a regulator, where the key is lost."""
+    for name in ("changing", "losing"):
+        world.ok("wallet", "create", name)
+        line = [name, "--jurisdiction", "GB", "--role", "consumer", "--from", "regulator"]
+        world.ok("regulator", "register", *line)
+        world.ok("transfer", name, 10**6, "--from", "operator")
+    before = {wallet["name"]: wallet for wallet in world.ok("wallet", "ls")["wallets"]}
+    rotated = world.ok("wallet", "rotate", "changing")
+    assert rotated["in_force"] and rotated["address"] == before["changing"]["address"]
+    assert rotated["public_key"] != before["changing"]["public_key"]
+    world.ok("transfer", "operator", 1, "--from", "changing")
+    world.ok("wallet", "rotate", "changing")
+    world.ok("transfer", "operator", 1, "--from", "changing")
+
+    file, address = world.folder / "lost.rotation", before["losing"]["address"]
+    line = ["wallet", "rotate", "found", "--of", address]
+    assert not world.ok(*line, "--out", file)["in_force"]
+    world.ok("regulator", "rotate", file, "--from", "regulator")
+    assert world.refused("transfer", "operator", 1, "--from", "losing")["code"] == (
+        "wrong_signatures"
+    )
+    assert world.ok(*line)["in_force"]
+    world.ok("transfer", "operator", 1, "--from", "found")
+    world.ok("regulator", "deregister", address, "--reason", "left", "--from", "regulator")
+    assert world.refused("transfer", "operator", 1, "--from", "found")["code"] == "deregistered"
+
+
 def test_the_end_of_a_model(world: World, iris: dict[str, Any]) -> None:
     """Revoked, then withdrawn: refunded, and no more calls."""
     name = "publisher/ending@1"

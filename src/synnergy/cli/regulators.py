@@ -10,16 +10,16 @@ from typing import Annotated
 
 import typer
 
-from synnergy.cli import oversight
+from synnergy.cli import governance, oversight
 from synnergy.cli.command import From, command, group
 from synnergy.cli.ledger import Who, committed
 from synnergy.cli.payloads import retention
-from synnergy.cli.reply import Reply, plain, reply, table
+from synnergy.cli.reply import Reply, plain, reply
 from synnergy.cli.session import Session
 from synnergy.client import verbs
 from synnergy.client.failures import WrongUse
 from synnergy.client.home import read_file, read_text
-from synnergy.client.registration import obtain_statement
+from synnergy.client.registration import check_holder, obtain_statement
 
 _JURISDICTION = re.compile(r"[A-Z]{2}")
 
@@ -39,7 +39,7 @@ def add_to(app: typer.Typer) -> None:
     command(regulators, "register")(register)
     command(regulators, "freeze")(freeze)
     command(regulators, "unfreeze")(unfreeze)
-    command(regulators, "proposals")(proposals)
+    governance.add_to(regulators)
     command(regulators, "retention")(retention)
     oversight.add_to(regulators)
     policies = group("The policy set that every action is checked against.")
@@ -87,6 +87,7 @@ def register(
     regulator = session.sender(sender)
     chain_id = regulator.chain().chain_id
     signed = obtain_statement(session.home, chain_id, who, session.ask)
+    check_holder(session.node, signed)
     roles = tuple(sorted({granted.value for granted in role}))
     sent = regulator.send(
         verbs.regulation_register(
@@ -125,16 +126,6 @@ def unfreeze(session: Session, who: Who, sender: From) -> Reply:
     address = session.address(who)
     sent = session.sender(sender).send(verbs.regulation_unfreeze(address=address))
     return reply({**committed(sent), "address": address}, plain(f"{address} is not frozen"))
-
-
-def proposals(session: Session) -> Reply:
-    """List what waits for more regulators to agree."""
-    waiting = session.node.proposals().proposals
-    rows = [
-        (entry["id"][:16], entry["opcode"], f"{len(entry['regulators'])}/{entry['threshold']}")
-        for entry in waiting
-    ]
-    return reply({"proposals": list(waiting)}, table(("proposal", "verb", "agreed"), rows))
 
 
 def show_policy(session: Session) -> Reply:

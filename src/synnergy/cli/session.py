@@ -109,12 +109,15 @@ class Session:
         if not self.settings.json:
             self.messages.print(plain(text))
 
-    def announce(self, signing: Signing) -> None:
-        """Show the decoded verb, its arguments and its cost, before it is signed (CLIENT-15)."""
+    def announce(self, signing: Signing, *, whole: bool = False) -> None:
+        """Show the decoded verb, its arguments and its cost, before it is signed (CLIENT-15).
+
+        Long arguments are shown `whole`, or cut with their length.
+        """
         if self.settings.json:
             return
         self.messages.print(plain(f"{signing.call.opcode}, signed by {signing.sender}:"))
-        self.messages.print(listing(decoded(signing.call.arguments)))
+        self.messages.print(listing(decoded(signing.call.arguments, whole=whole)))
         self.messages.print(
             plain(f"gas {signing.quote.gas:,}, fee {signing.quote.fee:,}\n"), style="dim"
         )
@@ -131,23 +134,24 @@ class Session:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def decoded(arguments: msgspec.Struct) -> dict[str, object]:
-    """A verb's arguments for people: bytes in hex, long texts cut with their length."""
-    return {name: _legible(getattr(arguments, name)) for name in arguments.__struct_fields__}
+def decoded(arguments: msgspec.Struct, *, whole: bool = False) -> dict[str, object]:
+    """A verb's arguments for people: bytes in hex, long texts cut, or all of it `whole`."""
+    names = arguments.__struct_fields__
+    return {name: _legible(getattr(arguments, name), whole) for name in names}
 
 
-def _legible(value: object) -> object:
+def _legible(value: object, whole: bool) -> object:
     match value:
         case bytes():
             return value.hex()
-        case str() if len(value) > SHOWN_CHARACTERS:
+        case str() if len(value) > SHOWN_CHARACTERS and not whole:
             return f"{value[:SHOWN_CHARACTERS]}… ({len(value):,} characters)"
         case tuple() | list():
             items = cast(Sequence[object], value)
-            if len(items) > SHOWN_ITEMS:
+            if len(items) > SHOWN_ITEMS and not whole:
                 return f"{len(items):,} items"
-            return [_legible(item) for item in items]
+            return [_legible(item, whole) for item in items]
         case msgspec.Struct():
-            return decoded(value)
+            return decoded(value, whole=whole)
         case _:
             return value

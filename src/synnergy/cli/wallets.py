@@ -10,13 +10,24 @@ import msgspec
 import typer
 
 from synnergy.cli.command import command, group
+from synnergy.cli.ledger import committed
 from synnergy.cli.oversight import worded, worded_limit
 from synnergy.cli.reply import Reply, listing, plain, reply, table
 from synnergy.cli.session import Session
+from synnergy.client import verbs
 from synnergy.client.home import load_genesis
-from synnergy.client.keystore import LOCAL_ONLY, create_wallet, list_wallets, unlock
+from synnergy.client.keystore import (
+    LOCAL_ONLY,
+    create_wallet,
+    list_wallets,
+    next_key,
+    require_wallet,
+    take_next_key,
+    unlock,
+)
 from synnergy.client.passphrase import ENVIRONMENT_VARIABLE, Passphrases
 from synnergy.client.registration import write_request
+from synnergy.client.rotation import is_in_force, sign_rotation, write_rotation
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The wallet's name.")]
 
@@ -27,6 +38,7 @@ def add_to(app: typer.Typer) -> None:
     command(wallets, "ls")(ls)
     command(wallets, "show")(show)
     command(wallets, "request")(request)
+    command(wallets, "rotate")(rotate)
     app.add_typer(wallets, name="wallet")
 
 
@@ -111,6 +123,50 @@ def request(
         plain(f"{out} asks for the registration of {keys.address}; a regulator takes it with"),
         plain(f"  synnergy regulator register {out} --jurisdiction XX --role ROLE --from WALLET"),
     )
+
+
+def rotate(
+    session: Session,
+    name: Name,
+    of: Annotated[
+        str | None,
+        typer.Option(
+            "--of", metavar="ADDR", help="The wallet, where its key is lost and not in this home."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Write the request for a regulator instead of sending."
+        ),
+    ] = None,
+) -> Reply:
+    """Give a wallet a new key; its address stays, and its old key signs no more.
+
+    The new key is kept before anything is sent. Given again after an outcome that is unknown, or
+    after a regulator took the file, the command takes the new key into use.
+    """
+    keystore, node = session.home.keystore, session.node
+    address = of or require_wallet(keystore, name).address
+    fresh = next_key(keystore, name, address, _sealing(session))
+    fields = {"name": name, "address": address, "public_key": fresh.public_key.hex()}
+    if not is_in_force(node, fresh):
+        chain = node.chain()
+        session.check_chain(chain)
+        signed = sign_rotation(fresh, chain.chain_id)
+        if out is not None:
+            write_rotation(signed, out)
+            return reply(
+                {**fields, "in_force": False, "file": str(out)},
+                plain(f"{out} asks for a new key for {address}; a regulator takes it with"),
+                plain(f"  synnergy regulator rotate {out} --from WALLET"),
+                plain(f"then: synnergy wallet rotate {name}" + (f" --of {of}" if of else "")),
+            )
+        call = verbs.regulation_rotate_key(statement=signed.statement, signature=signed.signature)
+        fields |= committed(session.sender(name).send(call))
+    take_next_key(keystore, name)
+    shown = f"{name} signs for {address} with its new key from now on"
+    return reply({**fields, "in_force": True}, plain(shown))
 
 
 def _sealing(session: Session) -> Passphrases | None:

@@ -218,6 +218,9 @@ class Node:
             "/v1/policy/check", replies.PolicyVerdict, who=who, action=action, resource=resource
         )
 
+    def proposal(self, identifier: str) -> replies.Proposal:
+        return self._read(f"/v1/proposals/{identifier}", replies.Proposal)
+
     def proposals(self) -> replies.Proposals:
         return self._read("/v1/proposals", replies.Proposals)
 

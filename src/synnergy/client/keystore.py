@@ -55,6 +55,8 @@ class WalletFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sealing: Sealing | None
     secret: Hex
     warning: str = ""
+    #: The key was rotated into the wallet `address`, which is not the one that it gives (ID-3).
+    rotated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,44 @@ def create_wallet(
     if path.exists():
         raise ClientError("wallet_exists", f"there is a wallet {name} already")
     keys = KeyPair.from_seed(seed or secrets.token_bytes(SEED_BYTES))
+    return _describe(_write(path, name, keys, ask))
+
+
+def next_key(keystore: Path, name: str, address: str, ask: Passphrases | None) -> KeyPair:
+    """The key that a wallet is to be given: made and kept at once, or the one kept before.
+
+    ClientError where the one that was kept is for another wallet.
+    """
+    path = _next_path(keystore, name)
+    if not path.exists():
+        fresh = KeyPair.from_seed(secrets.token_bytes(SEED_BYTES), address)
+        _write(path, name, fresh, ask)
+        return fresh
+    file = _read(path)
+    if file.address != address:
+        raise ClientError(
+            "other_rotation", f"{path} is a key for {file.address}, not for {address}"
+        )
+    return _unlock(file, ask)
+
+
+def take_next_key(keystore: Path, name: str) -> Wallet:
+    """Let the wallet's next key be its key; the one before is kept under `replaced/`."""
+    path, fresh = _path(keystore, name), _next_path(keystore, name)
+    if path.exists():
+        old = _read(path)
+        kept = keystore / "replaced" / f"{name}.{old.public_key[:16]}.json"
+        write_file(kept, read_file(path))
+    write_file(path, read_file(fresh))
+    fresh.unlink()
+    return require_wallet(keystore, name)
+
+
+def _next_path(keystore: Path, name: str) -> Path:
+    return keystore / "next" / f"{check_name(name)}.json"
+
+
+def _write(path: Path, name: str, keys: KeyPair, ask: Passphrases | None) -> WalletFile:
     sealing, secret = (None, keys.seed) if ask is None else _seal(keys.seed, ask(name, True))
     file = WalletFile(
         format=FORMAT,
@@ -95,10 +135,11 @@ def create_wallet(
         sealing=sealing,
         secret=secret.hex(),
         warning=LOCAL_ONLY if sealing is None else "",
+        rotated=keys.address != address_of(keys.public_key),
     )
     content = msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
     write_file(path, content, overwrite=False)
-    return _describe(file)
+    return file
 
 
 def find_wallet(keystore: Path, name: str) -> Wallet | None:
@@ -133,12 +174,20 @@ def list_wallets(keystore: Path) -> tuple[Wallet, ...]:
 def unlock(keystore: Path, name: str, ask: Passphrases) -> KeyPair:
     """The key pair of a wallet. ClientError where the passphrase is wrong or the file damaged."""
     require_wallet(keystore, name)
-    file = _read(_path(keystore, name))
+    return _unlock(_read(_path(keystore, name)), ask)
+
+
+def _unlock(file: WalletFile, ask: Passphrases | None) -> KeyPair:
     secret = bytes.fromhex(file.secret)
-    seed = secret if file.sealing is None else _open(file, secret, ask(name, False))
+    if file.sealing is None:
+        seed = secret
+    elif ask is None:
+        raise ClientError("wrong_passphrase", f"the wallet {file.name} needs its passphrase")
+    else:
+        seed = _open(file, secret, ask(file.name, False))
     if len(seed) != SEED_BYTES or KeyPair.from_seed(seed).public_key.hex() != file.public_key:
-        raise ClientError("bad_wallet", f"the wallet file of {name} is damaged")
-    return KeyPair.from_seed(seed)
+        raise ClientError("bad_wallet", f"the wallet file of {file.name} is damaged")
+    return KeyPair.from_seed(seed, file.address)
 
 
 def resolve_address(keystore: Path, who: str) -> str:
@@ -190,7 +239,8 @@ def _read(path: Path) -> WalletFile:
         file = msgspec.json.decode(read_file(path), type=WalletFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ClientError("bad_wallet", f"{path} is not a wallet file: {error}") from None
-    if file.name != path.stem or address_of(bytes.fromhex(file.public_key)) != file.address:
+    own = address_of(bytes.fromhex(file.public_key)) == file.address
+    if file.name != path.stem or file.rotated == own or not is_address(file.address):
         raise ClientError("bad_wallet", f"{path}: name, address and key do not belong together")
     return file
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from synnergy.client.api import Node
 from synnergy.client.failures import ClientError
 from synnergy.client.home import Home, known_chain, read_file, write_file
 from synnergy.client.keystore import list_wallets, unlock
@@ -34,11 +35,26 @@ class SignedStatement:
 
     statement: RegistrationStatement
     signature: bytes
+    address: str
 
 
 def sign_statement(keys: KeyPair, chain_id: str) -> SignedStatement:
     statement = RegistrationStatement(keys.public_key, chain_id)
-    return SignedStatement(statement, keys.sign(statement_bytes(statement)))
+    return SignedStatement(statement, keys.sign(statement_bytes(statement)), keys.address)
+
+
+def check_holder(node: Node, signed: SignedStatement) -> None:
+    """ClientError unless the key is that of the wallet which the statement's file names."""
+    key = signed.statement.public_key
+    if signed.address == address_of(key):
+        return
+    known = node.account(signed.address).wallet  # its key may have been rotated in (ID-3)
+    if known is None or known.get("public_key") != key.hex():
+        raise ClientError(
+            "bad_statement",
+            f"the request is not signed by the key of the wallet it names, {signed.address}",
+            rule="REG-2",
+        )
 
 
 def write_request(home: Home, keys: KeyPair, path: Path) -> RequestFile:
@@ -77,9 +93,8 @@ def _read_request(path: Path, chain_id: str) -> SignedStatement:
         raise ClientError("bad_request_file", f"{path} is not a request: {error}") from None
     statement = RegistrationStatement(bytes.fromhex(file.public_key), file.chain_id)
     signature = bytes.fromhex(file.signature)
-    if file.address != address_of(statement.public_key) or not verify_signature(
-        statement.public_key, statement_bytes(statement), signature
-    ):
+    # Which wallet the key serves, the ledger knows; its own address may not be it (ID-3).
+    if not verify_signature(statement.public_key, statement_bytes(statement), signature):
         raise ClientError(
             "bad_statement", f"{path} is not signed by the wallet it names", rule="REG-2"
         )
@@ -87,4 +102,4 @@ def _read_request(path: Path, chain_id: str) -> SignedStatement:
         raise ClientError(
             "wrong_chain", f"{path} is for the chain {file.chain_id}, not {chain_id}", rule="REG-2"
         )
-    return SignedStatement(statement, signature)
+    return SignedStatement(statement, signature, file.address)

@@ -304,8 +304,22 @@ class PolicyVerdict(msgspec.Struct, frozen=True):
     policy_version: int
 
 
+class Proposal(msgspec.Struct, frozen=True):
+    """A governed verb that waits; `data` is its argument block, which `id` follows from."""
+
+    id: str
+    opcode: str
+    arguments: Any
+    data: str
+    regulators: tuple[str, ...]
+    agreed: int
+    threshold: int
+    height: int
+    expires: int
+
+
 class Proposals(msgspec.Struct, frozen=True):
-    proposals: tuple[dict[str, Any], ...]
+    proposals: tuple[Proposal, ...]
 
 
 class Health(msgspec.Struct, frozen=True):

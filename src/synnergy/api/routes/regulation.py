@@ -7,14 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from synnergy.api.answers import TheNode, answers, reply
-from synnergy.api.errors import ApiError, refuse
+from synnergy.api.answers import DigestText, TheNode, answers, reply
+from synnergy.api.errors import ApiError, not_found, refuse
 from synnergy.chain.queries.regulation import (
     PolicyCheckView,
     PolicyView,
     ProposalsView,
+    ProposalView,
     check_policy,
     policy_view,
+    proposal_view,
     proposals_view,
 )
 from synnergy.rejected import Rejected
@@ -55,3 +57,13 @@ def list_proposals(node: TheNode) -> Response:
     """Governed verbs that some regulators gave and others have yet to."""
     with node.moment() as moment:
         return reply(proposals_view(moment))
+
+
+@router.get("/v1/proposals/{proposal}", **answers(ProposalView, errors={404: "Nothing waits"}))
+def read_proposal(proposal: DigestText, node: TheNode) -> Response:
+    """A governed verb that waits: its arguments, decoded and as they are signed."""
+    with node.moment() as moment:
+        found = proposal_view(moment, bytes.fromhex(proposal))
+    if found is None:
+        raise not_found(f"the proposal {proposal}")
+    return reply(found)

@@ -44,12 +44,17 @@ class PolicyCheckView(Struct, frozen=True):
 
 
 class ProposalView(Struct, frozen=True):
-    """A governed verb that waits for `threshold` regulators to give the same one."""
+    """A governed verb that waits for `threshold` regulators to give the same one.
+
+    `data` is its argument block; `agreed` counts those of `regulators` who still are regulators.
+    """
 
     id: Digest
     opcode: ShortText
     arguments: Any
+    data: bytes
     regulators: tuple[Address, ...]
+    agreed: Count
     threshold: Count
     height: Height
     expires: Time
@@ -149,6 +154,12 @@ def proposals_view(moment: Moment) -> ProposalsView:
     )
 
 
+def proposal_view(moment: Moment, identifier: bytes) -> ProposalView | None:
+    """What waits under this id, None where nothing does."""
+    proposal = records.proposals.load(moment.state, identifier)
+    return _proposal(moment, identifier, proposal) if proposal is not None else None
+
+
 def _proposal(moment: Moment, identifier: bytes, proposal: records.Proposal) -> ProposalView:
     opcode = catalogue.by_name(proposal.opcode)
     arguments = (
@@ -160,7 +171,9 @@ def _proposal(moment: Moment, identifier: bytes, proposal: records.Proposal) -> 
         id=identifier,
         opcode=proposal.opcode,
         arguments=None if isinstance(arguments, Rejected) else arguments,
+        data=proposal.arguments,
         regulators=proposal.regulators,
+        agreed=len(set(proposal.regulators) & set(moment.governance.regulators)),
         threshold=moment.governance.threshold,
         height=proposal.height,
         expires=proposal.expires,
