@@ -3,11 +3,13 @@
 python -m fuzz --seconds 30 [TARGET …]      fuzz; inputs that break a promise go to build/fuzz
 python -m fuzz --replay FILE TARGET         one input, without the engine
 python -m fuzz --seeds [TARGET …]           write the whole seeds into fuzz/corpus
+python -m fuzz --keep [TARGET …]            and what the last run found that ends in new words
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -22,6 +24,10 @@ from rich.console import Console
 from rich.table import Table
 
 from fuzz.target import BUILD, CORPUS, NAMES, ROOT, corpus, load
+
+#: Finds looked at, smallest first, and of these kept.
+MOST_KEPT_FROM = 3_000
+MOST_KEPT = 40
 
 _STATUS = re.compile(rb"cov: (\d+) ft: (\d+) corp: (\d+)/(\d+)")
 _FINAL = re.compile(rb"stat::(\w+):\s+(\d+)")
@@ -126,12 +132,28 @@ def write_seeds(name: str) -> None:
             (folder / re.sub(r"[^\w.-]", "-", title)).write_bytes(data)
 
 
+def keep(name: str) -> None:
+    """Of what the last run found, the smallest inputs that end in a word not said before."""
+    target, kept = load(name), 0
+    known = {word for data in (*corpus(name).values(), *target.seeds().values())
+             for word in target.check(data)}  # fmt: skip
+    found = sorted((BUILD / "corpus" / name).iterdir(), key=lambda path: path.stat().st_size)
+    for path in found[:MOST_KEPT_FROM]:
+        data = path.read_bytes()
+        new = set(target.check(data)) - known
+        if new and len(data) <= 2_048 and kept < MOST_KEPT:
+            known |= new
+            kept += 1
+            (CORPUS / name / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", default=list(NAMES), metavar="TARGET")
     parser.add_argument("--seconds", type=int, default=30, help="for each target (30)")
     parser.add_argument("--replay", type=Path, help="a file to give to one target")
     parser.add_argument("--seeds", action="store_true", help="write seeds into fuzz/corpus")
+    parser.add_argument("--keep", action="store_true", help="write finds into fuzz/corpus")
     asked = parser.parse_args()
     unknown = sorted(set(asked.targets) - set(NAMES))
     if unknown or asked.seconds < 1 or (asked.replay and len(asked.targets) != 1):
@@ -139,9 +161,9 @@ def main() -> int:
     if asked.replay:
         print(*load(asked.targets[0]).check(asked.replay.read_bytes()), sep="\n")
         return 0
-    if asked.seeds:
+    if asked.seeds or asked.keep:
         for name in asked.targets:
-            write_seeds(name)
+            (write_seeds if asked.seeds else keep)(name)
         return 0
     BUILD.mkdir(parents=True, exist_ok=True)
     for name in asked.targets:

@@ -141,7 +141,9 @@ class Chain:
         deposits = sum(artefact.deposit for _, artefact in records.artefacts.scan(self.journal))
         assert (escrowed, deposits) == (money.escrowed, money.deposits)
         assert balances + escrowed + deposits == money.supply == SUPPLY
-        assert all(licence.escrow >= 0 and licence.used <= licence.calls for licence in licences)
+        for licence in licences:
+            assert licence.escrow >= 0 and licence.settled <= licence.periods
+            assert licence.period or licence.used <= licence.calls
 
 
 def check(data: bytes) -> Iterator[str]:
