@@ -1,13 +1,12 @@
 """The recorded chain: a fixed history, its header hashes and app hashes, block by block.
 
-`python -m tests.chain.recorded` prints them; `… --write` records them, which says: consensus has
-changed, and this protocol version is not released yet.
+`python -m tests.chain.recorded` prints them; `python -m tests.chains.record` records them, and the
+chain itself.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from pathlib import Path
 
@@ -29,9 +28,8 @@ def rows() -> np.ndarray:
     return (steps % np.float32(7)) * np.float32(0.9) + np.float32(0.1)
 
 
-def record(folder: Path) -> dict[str, list[str]]:
-    """Play the history in `folder`; the hashes of every block."""
-    ledger = Ledger(folder)
+def record(ledger: Ledger) -> dict[str, list[str]]:
+    """Play the history on an empty ledger, and close it; the hashes of every block."""
     play(ledger)
     for name in ("forest", "network"):
         content = (VECTORS / f"{name}.onnx").read_bytes()
@@ -52,9 +50,7 @@ def record(folder: Path) -> dict[str, list[str]]:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        found = record(Path(folder) / "data")
-    if "--write" in sys.argv:
-        RECORD.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+        found = record(Ledger(Path(folder) / "data"))
     print(json.dumps(found))
 
 

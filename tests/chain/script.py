@@ -12,6 +12,7 @@ from synnergy.state import records
 from tests.chain.market import buy, call, calling, input_attachment, licensed, program_of
 from tests.chain.small_models import doubled, linear
 from tests.contracts.script import play_contracts
+from tests.governance.script import play_governance
 from tests.ledger.harness import CONSUMER, DAY, OPERATOR, PUBLISHER, REGULATOR, Ledger, key
 
 
@@ -81,3 +82,4 @@ def play(ledger: Ledger) -> None:
     again = licences.Buy(model, ledger.model(model).digest, offer.id, 1)
     assert ledger.send(CONSUMER, "LICENCE_BUY", again).code == "approval_missing"
     play_contracts(ledger)
+    play_governance(ledger)

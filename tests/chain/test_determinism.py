@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.chain.recorded import RECORD, record
+from tests.ledger.harness import Ledger
 
 ROOT = Path(__file__).parent.parent.parent
 SURROUNDINGS: list[dict[str, str]] = [
@@ -23,9 +24,9 @@ SURROUNDINGS: list[dict[str, str]] = [
 
 
 def test_the_recorded_chain_is_what_it_was(tmp_path: Path) -> None:
-    """Any change of consensus shows here; `tests/chain/recorded.py` says how to record one."""
+    """Any change of consensus shows here; `tests/chains/record.py` records one."""
     recorded = json.loads(RECORD.read_text("utf-8"))
-    found = record(tmp_path / "data")
+    found = record(Ledger(tmp_path / "data"))
     assert len(found["app_hashes"]) == len(recorded["app_hashes"])
     for height, (before, after) in enumerate(
         zip(recorded["app_hashes"], found["app_hashes"], strict=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Annotated
 
 import msgspec
@@ -185,7 +184,8 @@ def _unfit_regulators(context: Context, arguments: SetRegulators) -> Rejected | 
             unfit.append(f"{address} has no key on the ledger")
         else:
             entity = wallet_entity(context.journal, governance, address)
-            entities.append(replace(entity, roles=_roles(wallet, regulator=True)))
+            roles = _roles(wallet, regulator=True)
+            entities.append(msgspec.structs.replace(entity, roles=roles))
     if unfit:
         return Rejected("REG-11", "unfit_regulator", "; ".join(unfit))
     return check_still_changes(
