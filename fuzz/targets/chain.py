@@ -8,7 +8,7 @@ stop every node of a chain at the same block.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta
@@ -22,7 +22,7 @@ from synnergy.gas.schedule import load_schedule
 from synnergy.identity.authenticate import Transaction, authenticate
 from synnergy.opcodes.context import BlockInfo, Payload
 from synnergy.opcodes.licences import run_due
-from synnergy.pipeline import Surroundings, TransactionResult, quote, run_authenticated
+from synnergy.pipeline import Surroundings, TransactionResult, quote, run_transaction
 from synnergy.policy.engine import CompiledSet, compile_set
 from synnergy.rejected import Rejected
 from synnergy.state import records
@@ -97,7 +97,6 @@ class Chain:
         around = Surroundings(
             block=BlockInfo(self.chain_id, self.height, self.time),
             schedule=SCHEDULE,
-            authenticate=partial(authenticate, chain_id=self.chain_id),
             policy=self.policy,
             artefact_chunk=self.files.get,
             programs=PROGRAMS,
@@ -107,7 +106,7 @@ class Chain:
         if records.accounts.load(self.journal, transaction.body.sender) is not None:
             quoted = quote(transaction, self.journal, around)
         self.journal.rollback(mark)
-        return run_authenticated(transaction, self.journal, around).result, quoted
+        return run_transaction(transaction, self.journal, around).result, quoted
 
     def signed(self, step: Step) -> Transaction | None:
         sender = PEOPLE[step.sender]
