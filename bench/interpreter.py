@@ -161,15 +161,9 @@ def _set(local: int) -> bytes:
 # ---- theirs: the counter is on top of the stack, the result below it ---------------------------
 
 _ADD, _MUL, _MOD, _SUB, _KECCAK = b"\x01", b"\x02", b"\x06", b"\x03", b"\x20"
-_POP, _MLOAD, _MSTORE, _JUMPI, _JUMPDEST, _RETURN = (
-    b"\x50",
-    b"\x51",
-    b"\x52",
-    b"\x57",
-    b"\x5b",
-    b"\xf3",
-)
-_DUP1, _SWAP1 = b"\x80", b"\x90"
+_POP, _MLOAD, _MSTORE, _RETURN = b"\x50", b"\x51", b"\x52", b"\xf3"
+_JUMPI, _JUMPDEST, _PUSH2 = b"\x57", b"\x5b", b"\x61"
+_DUP1, _DUP2, _DUP3, _SWAP1, _SWAP2 = b"\x80", b"\x81", b"\x82", b"\x90", b"\x91"
 
 
 def _push(value: int) -> bytes:
@@ -180,9 +174,8 @@ def _push(value: int) -> bytes:
 def _their_loop(before: bytes, rounds: int, body: bytes) -> bytes:
     """As `_loop`: stack (counter on top); `body` leaves the counter on top again."""
     start = before + _push(rounds)
-    count_down = (
-        _push(1) + _SWAP1 + _SUB + _DUP1 + b"\x61" + len(start).to_bytes(2, "big") + _JUMPI
-    )
+    top = _PUSH2 + len(start).to_bytes(2, "big")
+    count_down = _push(1) + _SWAP1 + _SUB + _DUP1 + top + _JUMPI
     return start + _JUMPDEST + body + count_down + _POP
 
 
@@ -198,11 +191,10 @@ def _their_arithmetic(rounds: int) -> bytes:
 
 def _their_memory(rounds: int) -> bytes:
     """Words of 32 bytes: mem[32 × i] = 3 × i."""
-    fill = _DUP1 + _push(3) + _MUL + _DUP1[:0] + b"\x81" + _push(32) + _MUL + _MSTORE
+    fill = _DUP1 + _push(3) + _MUL + _DUP2 + _push(32) + _MUL + _MSTORE
     first = _their_loop(_push(0), rounds, fill)
-    add = _DUP1 + _push(32) + _MUL + _MLOAD + b"\x91" + _ADD + _SWAP1
-    # The sum is below the counter: (sum, counter) → (sum + mem, counter).
-    add = _DUP1 + _push(32) + _MUL + _MLOAD + b"\x82" + _ADD + b"\x91" + _POP
+    # The sum is below the counter: (sum, counter) → (sum + word, counter).
+    add = _DUP1 + _push(32) + _MUL + _MLOAD + _DUP3 + _ADD + _SWAP2 + _POP
     return _their_answer(_their_loop(first, rounds, add))
 
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from synnergy import opcodes
 from synnergy.chain.application import Application
-from synnergy.chain.block import Proposal
+from synnergy.chain.archive import height_key
+from synnergy.chain.block import Proposal, StoredBlock
 from synnergy.chain.genesis import Genesis, GenesisWallet
 from synnergy.identity.keys import KeyPair
 from synnergy.opcodes.ledger import Transfer
 from synnergy.policy.texts import DEFAULT_SET
 from synnergy.receipts.header import header_signing_bytes
+from synnergy.state import records
+from synnergy.state.merkle import Tree
 from synnergy.state.store import Store
 from synnergy.vm.templates import template
 from synnergy.wire.codec import encode
@@ -60,6 +67,33 @@ def keyed_wallets(pairs: Sequence[KeyPair]) -> list[GenesisWallet]:
     ]
 
 
+def register(application: Application, addresses: Sequence[str], each: int = 50_000) -> None:
+    """Write registered wallets with a balance straight into a new ledger's state.
+
+    As blocks would: through journal, tree and store. The genesis block is then given the new
+    state's root.
+    """
+    store = application.store
+    tree = Tree(partial(store.get, "nodes"))
+    known = records.wallets.load(application.journal(), key(1).address)
+    assert known is not None
+    wallet = msgspec.structs.replace(known, public_key=b"")
+    for start in range(0, len(addresses), each):
+        journal = application.journal()
+        for address in addresses[start : start + each]:
+            records.accounts.save(journal, address, records.Account(BALANCE, 0))
+            records.wallets.save(journal, address, wallet)
+        changes = journal.changes()
+        tree.update(changes)
+        with store.write() as batch:
+            for raw, value in changes:
+                assert value is not None
+                batch.put("state", raw, value)
+            tree.flush(partial(batch.put, "nodes"), partial(batch.delete, "nodes"))
+            header = msgspec.structs.replace(application.header, app_hash=tree.root)
+            batch.put("blocks", height_key(0), encode(StoredBlock(header, b"", (), ())))
+
+
 @dataclass
 class BenchLedger:
     """Wallets whose keys are known send; any address may receive."""
@@ -71,13 +105,31 @@ class BenchLedger:
     random: random.Random = field(default_factory=lambda: random.Random(1))
 
     @staticmethod
-    def open(path: Path, first: Genesis, senders: Sequence[KeyPair]) -> BenchLedger:
+    def open(
+        path: Path,
+        senders: Sequence[KeyPair],
+        others: Sequence[str] = (),
+        verifiers: Executor | None = None,
+    ) -> BenchLedger:
+        """A new ledger of these senders and of `others`, who only receive."""
         assert opcodes.__all__
-        application = Application(Store.open(path), first)
-        return BenchLedger(application, senders, [wallet.address for wallet in first.wallets])
+        first = genesis(keyed_wallets(senders))
+        application = Application(Store.open(path), first, verifiers)
+        if others:
+            register(application, others)
+            application = Application(application.store, first, verifiers)
+        return BenchLedger(application, senders, [*(pair.address for pair in senders), *others])
 
     def close(self) -> None:
         self.application.store.close()
+
+    def resume(self) -> None:
+        """Take the senders' nonces from the ledger."""
+        state = self.application.journal()
+        for pair in self.senders:
+            account = records.accounts.load(state, pair.address)
+            assert account is not None
+            self.nonces[pair.address] = account.nonce
 
     def transfers(self, count: int) -> list[bytes]:
         """Signed transfers between wallets drawn at random, valid in this order."""

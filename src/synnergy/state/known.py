@@ -10,10 +10,10 @@ from typing import Final
 
 from synnergy.wire.codec import Struct
 
-#: Records that are remembered at least; at most twice as many.
-REMEMBERED: Final = 65_536
-#: Larger ones are read again, so that memory is bounded.
-MAX_BYTES: Final = 1_024
+#: Stored bytes that are remembered at least; at most twice as many.
+REMEMBERED_BYTES: Final = 32 * 1024 * 1024
+#: Counted for a record besides its own bytes.
+_OVERHEAD: Final = 256
 
 #: The stored bytes and the record they decode to, or twice None where the key is absent.
 Known = tuple[bytes | None, Struct | None]
@@ -22,8 +22,9 @@ Known = tuple[bytes | None, Struct | None]
 class KnownRecords:
     """Two generations of records: what the older one holds is used again or lost."""
 
-    def __init__(self, remembered: int = REMEMBERED) -> None:
-        self._remembered = remembered
+    def __init__(self, remembered_bytes: int = REMEMBERED_BYTES) -> None:
+        self._remembered_bytes = remembered_bytes
+        self._bytes = 0
         self._recent: dict[bytes, Known] = {}
         self._older: dict[bytes, Known] = {}
 
@@ -38,16 +39,14 @@ class KnownRecords:
 
     def remember(self, key: bytes, stored: bytes | None, record: Struct | None) -> None:
         """`stored` and `record` are what is committed under `key`."""
-        if stored is not None and len(stored) > MAX_BYTES:
-            self.forget(key)
-        else:
-            self._add(key, (stored, record))
+        self._add(key, (stored, record))
 
     def forget(self, key: bytes) -> None:
         self._recent.pop(key, None)
         self._older.pop(key, None)
 
     def _add(self, key: bytes, known: Known) -> None:
-        if len(self._recent) >= self._remembered:
-            self._older, self._recent = self._recent, {}
+        if self._bytes >= self._remembered_bytes:
+            self._older, self._recent, self._bytes = self._recent, {}, 0
         self._recent[key] = known
+        self._bytes += _OVERHEAD + (0 if known[0] is None else len(known[0]))
