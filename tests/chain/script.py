@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from synnergy.opcodes import governance, licences, models, oversight, regulation
+from synnergy.opcodes import erasure, governance, licences, models, oversight, regulation
 from synnergy.opcodes import ledger as money
 from synnergy.opcodes.flags import DEFAULT_OVERSIGHT
 from synnergy.state import records
@@ -52,6 +52,9 @@ def play(ledger: Ledger) -> None:
     assert ledger.register(friend, "consumer", "publisher").status == "ok"
     model, licence = licensed(ledger, linear(), calls=3)
     assert ledger.block(call(ledger, model, licence))[0].status == "ok"
+    carried = input_attachment()[0].reference.commitment
+    ledger.ok(CONSUMER, "LEDGER_ERASE", erasure.Erase((carried,), "asked for"))
+    ledger.ok(REGULATOR, "REGULATION_SET_RETENTION", erasure.SetRetention(400 * DAY))
     bad = np.full((1, 2), np.nan, np.float32)
     assert ledger.block(call(ledger, model, licence, bad))[0].code == "bad_input"
     twice, data = program_of(
