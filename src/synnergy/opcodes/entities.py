@@ -26,7 +26,8 @@ class Resource:
 def wallet_entity(journal: Journal, governance: records.Governance, address: str) -> WalletEntity:
     """A wallet as policies see it; an address nobody registered is a wallet too."""
     wallet = records.wallets.load(journal, address)
-    # A contract is where its deployer is, and has what roles it has, but never governs.
+    # A contract is where its deployer is, and has what roles it has, but never governs; what
+    # stops the deployer stops it (CONTRACT-5).
     answers = wallet
     if wallet is not None and wallet.deployer is not None:
         answers = records.wallets.load(journal, wallet.deployer)
@@ -34,11 +35,11 @@ def wallet_entity(journal: Journal, governance: records.Governance, address: str
     if answers is not wallet:
         roles = tuple(role for role in roles if role != "regulator")
     denied = records.denials.load(journal, address)
-    registered = wallet is not None and not wallet.deregistered
+    both = [one for one in (wallet, answers) if one is not None]
     return WalletEntity(
         address=address,
-        registered=registered,
-        frozen=wallet is not None and wallet.frozen,
+        registered=bool(both) and not any(one.deregistered for one in both),
+        frozen=any(one.frozen for one in both),
         jurisdiction=answers.jurisdiction if answers is not None else "",
         roles=roles,
         regulator=address in governance.regulators,
@@ -53,13 +54,24 @@ def valid_approvals(
 ) -> tuple[records.Approval, ...]:
     """Approvals in force at `time`: by present regulators other than the publisher (REG-7)."""
     given = records.approvals.load(journal, model.id)
+    if given is None:
+        return ()
+    gains = who_gains(journal, model)
     return tuple(
         approval
-        for approval in (given.approvals if given else ())
+        for approval in given.approvals
         if approval.regulator in governance.regulators
-        and approval.regulator != model.publisher
+        and approval.regulator not in gains
         and (approval.until == 0 or approval.until > time)
     )
+
+
+def who_gains(journal: Journal, model: records.Model) -> tuple[str, ...]:
+    """The publisher; of a contract also the wallet that answers for it. They approve nothing."""
+    publisher = records.wallets.load(journal, model.publisher)
+    if publisher is None or publisher.deployer is None:
+        return (model.publisher,)
+    return (model.publisher, publisher.deployer)
 
 
 def model_entity(

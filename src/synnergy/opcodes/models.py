@@ -15,6 +15,7 @@ from synnergy.opcodes.entities import (
     ledger_resource,
     load_model,
     named_model,
+    who_gains,
 )
 from synnergy.opcodes.plans import artefact_bytes, incomplete, load_plan, tensor_specs
 from synnergy.rejected import Rejected
@@ -240,11 +241,12 @@ def approve(context: Context, arguments: Approve) -> Approved | Rejected:
         return model
     if context.actor not in context.governance().regulators:
         return Rejected("REG-7", "not_a_regulator", f"{context.actor} is not a regulator")
-    if context.actor == model.publisher:
+    if context.actor in who_gains(context.journal, model):
         return Rejected(
             "REG-7",
             "self_approval",
-            "an approver is neither publisher nor payee of the model; another regulator must",
+            "an approver is neither publisher nor payee of the model, nor answers for the contract"
+            " that is; another regulator must",
         )
     shown = (arguments.digest, arguments.risk, arguments.jurisdictions)
     if shown != (model.digest, model.risk, model.jurisdictions):
