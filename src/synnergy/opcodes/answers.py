@@ -57,7 +57,9 @@ def read_price(context: Context, arguments: ReadAnswer) -> int | Rejected:
         return answer
     array = answer.outputs[arguments.output][2]
     if array.dtype.kind == "O":
-        size = len(array.reshape(-1)[arguments.start].encode())
+        text = array.flat[arguments.start]
+        # A string has at least a byte a character: one that is too long is not encoded to see it.
+        size = len(text) if len(text) > MAX_READ_BYTES else len(text.encode())
     if size > MAX_READ_BYTES:
         return Rejected(
             "INF-6",
@@ -81,9 +83,9 @@ def read(context: Context, arguments: ReadAnswer) -> AnswerRead | Rejected:
     answer = _find(context, arguments)
     if isinstance(answer, Rejected):
         return answer
-    elements = answer.outputs[arguments.output][2].reshape(-1)
-    chosen = elements[arguments.start : arguments.start + arguments.count]
-    if elements.dtype.kind == "O":
+    array = answer.outputs[arguments.output][2]
+    chosen = array.flat[arguments.start : arguments.start + arguments.count]
+    if array.dtype.kind == "O":
         return AnswerRead(chosen[0].encode())
     return AnswerRead(chosen.astype(chosen.dtype.newbyteorder("<"), copy=False).tobytes())
 

@@ -197,7 +197,8 @@ def call(context: Context, arguments: CallContract) -> ContractCalled | Rejected
     rejection = outcome.rejection
     assert rejection is not None
     undo(context, point)
-    if arguments.catch:
+    # That a quote cannot go on is no failure of the contract's: nobody catches it (GAS-6).
+    if arguments.catch and not (context.quoting and rejection.rule == "GAS-6"):
         note_failure(context, outcome)
         return ContractCalled(False, outcome.output, outcome.gas_used, rejection.code)
     raise Halt(

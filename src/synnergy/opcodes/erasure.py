@@ -17,6 +17,7 @@ from synnergy.wire.types import Count, Digest, Time
 
 #: Payloads that one verb may name: those of a call, and more.
 MAX_ERASED = 64
+DIGEST_BYTES = 32
 #: A caller needs time to fetch what a call returned.
 LEAST_RETENTION = 60 * 1000
 
@@ -44,8 +45,10 @@ class SetRetention(Struct, frozen=True):
 
 
 def erase_price(context: Context, arguments: Erase) -> int:
-    """A commitment's worth for each; the bytes were paid for when they were carried."""
-    return context.schedule.intrinsic["attachment"].gas * len(arguments.payloads)
+    """A commitment's worth for each, and its event, which repeats the reason, by its length."""
+    length = DIGEST_BYTES + len(arguments.reason.encode())
+    event = context.schedule.units["event_block"].gas * -(-length // 64)
+    return (context.schedule.intrinsic["attachment"].gas + event) * len(arguments.payloads)
 
 
 @domain_opcode(

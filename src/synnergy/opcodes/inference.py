@@ -67,11 +67,12 @@ class Invoked(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An input that fits its model, and what running it costs."""
+    """An input that fits its model, and what running it costs; `paid` of that is charged."""
 
     plan: tensor.Plan
     arrays: dict[str, Array]
     gas: int
+    paid: int
 
 
 def invoke_resource(context: Context, arguments: Invoke) -> Resource | Rejected:
@@ -121,13 +122,14 @@ def invoke_price(context: Context, arguments: Invoke) -> int | Rejected | OutOfG
     if isinstance(prepared, Rejected | OutOfGas):
         return prepared
     context.prepared = prepared
-    return prepared.gas
+    return prepared.gas - prepared.paid
 
 
 def prepare(context: Context, arguments: Invoke) -> Prepared | Rejected | OutOfGas:
     """Check the input against the model before anything is charged for execution (INF-2).
 
-    OutOfGas where not even one row could be paid for, before the plan is made for this shape.
+    The input's bytes are charged before they are read, and one row's work before the plan is made
+    for this shape: a caller that catches a refusal could have it all done again for nothing.
     """
     model = load_model(context, arguments.model)
     if isinstance(model, Rejected):
@@ -144,6 +146,11 @@ def prepare(context: Context, arguments: Invoke) -> Prepared | Rejected | OutOfG
             return reference
         if len(reference.salt) != SALT_BYTES or arguments.reference == arguments.input:
             return Rejected("TX-4", "bad_reference", "a reference is a salted attachment apart")
+    schedule = context.schedule_of(licence.gas_version) if licence else context.schedule
+    # A program may read one input in many calls, but carried it only once.
+    reading = schedule.intrinsic["byte"].gas * len(attachment.content)
+    if not context.meter.charge(reading):
+        return OutOfGas(reading)
     tensors = decode_tensors(attachment.content, MAX_ENVELOPE_BYTES)
     if isinstance(tensors, Rejected):
         return tensors
@@ -153,7 +160,6 @@ def prepare(context: Context, arguments: Invoke) -> Prepared | Rejected | OutOfG
     arrays = {name: array for name, _, array in tensors}
     rows = max((array.shape[0] for array in arrays.values() if array.ndim), default=1)
     limit = licence.max_rows if licence else None
-    schedule = context.schedule_of(licence.gas_version) if licence else context.schedule
     least = _work_gas(schedule, plan.cost.work)
     try:
         plan.check_inputs(arrays, allow_missing=model.allow_missing)
@@ -163,7 +169,7 @@ def prepare(context: Context, arguments: Invoke) -> Prepared | Rejected | OutOfG
                 "too_many_rows",
                 f"{rows} rows were given, the offer allows {limit} a call",
             )
-        if context.meter.remaining < least:
+        if not context.meter.charge(least):
             return OutOfGas(least)
         specialised = plan.specialise({name: array.shape for name, array in arrays.items()})
     except tensor.BadInput as bad:
@@ -180,14 +186,13 @@ def prepare(context: Context, arguments: Invoke) -> Prepared | Rejected | OutOfG
     produced = sum(kind.elements for _, kind in specialised.outputs)
     if produced * SMALLEST_ELEMENT > MAX_OUTPUT_BYTES:
         return _too_large()
-    # A program may read one input in many calls, but carried it only once.
     gas = (
-        max(_work_gas(schedule, specialised.work), least)
-        + schedule.intrinsic["byte"].gas * len(attachment.content)
+        reading
+        + max(_work_gas(schedule, specialised.work), least)
         + schedule.intrinsic["output_byte"].gas
         * sum(_priced_bytes(kind) for _, kind in specialised.outputs)
     )
-    return Prepared(plan, arrays, gas)
+    return Prepared(plan, arrays, gas, reading + least)
 
 
 @domain_opcode(

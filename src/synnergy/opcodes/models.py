@@ -120,7 +120,7 @@ def model_id(publisher: str, name: str, version: str) -> bytes:
 
 
 def check_price(context: Context, arguments: Publish) -> int | Rejected | OutOfGas:
-    """Gas for parsing and planning the file (GAS-8).
+    """Gas for parsing and planning the file, and for keeping its documents (GAS-8).
 
     Its bytes are paid for before they are read, and no more of its fields are counted than can
     be paid for, so that nobody has a file looked at for nothing.
@@ -141,7 +141,10 @@ def check_price(context: Context, arguments: Publish) -> int | Rejected | OutOfG
     census = tensor.scan(content, min(affordable, DEFAULT_LIMITS.fields))
     if isinstance(census, str):
         return Rejected("MKT-4", "unsupported_model", f"the model cannot be planned: {census}")
-    return schedule.model_plan_gas(census.fields, census.parsed)
+    texts = (arguments.licence_text, arguments.intended_use, arguments.limitations)
+    blocks = sum(-(-len(text.encode()) // 64) for text in texts if text is not None)
+    documents = schedule.units["storage_write_block"].gas * blocks
+    return schedule.model_plan_gas(census.fields, census.parsed) + documents
 
 
 def save_document(journal: Journal, text: str | None) -> bytes | None:
