@@ -140,10 +140,13 @@ def _play(ledger: Recording) -> World:
     steps: list[Step] = []
     for raw, advance in ledger.taken:
         envelope = decode(raw, Envelope, len(raw))
+        # Not every wallet of the history can send in a script.
         if isinstance(envelope, Rejected):
             continue
         verb = template_opcode(envelope.body.code)
         code = verb.encode() if verb else envelope.body.code
+        if envelope.body.sender not in addresses:
+            continue
         sender = addresses.index(envelope.body.sender)
         steps.append(Step(sender, code, envelope.body.data, envelope.attachments, advance))
     artefacts = {
