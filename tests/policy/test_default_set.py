@@ -72,6 +72,16 @@ CASES: dict[str, tuple[Request, bool, tuple[str, ...]]] = {
         False,
         ("sanctioned-recipient", "sanctioned-wallet"),
     ),
+    "a sanctioned publisher's model is not bought": (
+        request(CONSUMER, "buy", model(publisher=SANCTIONED)),
+        False,
+        ("sanctioned-publisher",),
+    ),
+    "a sanctioned publisher's model is not invoked": (
+        request(CONSUMER, "invoke", model(publisher=SANCTIONED)),
+        False,
+        ("sanctioned-publisher",),
+    ),
     # POL-26
     "operator deploys": (request(OPERATOR, "deploy", LEDGER), True, ("operators-run-contracts",)),
     "consumer does not deploy": (request(CONSUMER, "deploy", LEDGER), False, ()),
@@ -84,6 +94,11 @@ CASES: dict[str, tuple[Request, bool, tuple[str, ...]]] = {
         request(OPERATOR, "call", wallet("contract", frozen=True)),
         False,
         ("frozen-contract",),
+    ),
+    "nobody calls a deregistered contract": (
+        request(OPERATOR, "call", wallet("contract", registered=False)),
+        False,
+        ("unregistered-contract",),
     ),
     "nobody pays a sanctioned contract": (
         request(OPERATOR, "call", SANCTIONED),

@@ -6,10 +6,11 @@ import hashlib
 
 from synnergy.opcodes import artefacts, governance, licences, models, regulation
 from synnergy.wire.transaction import Attachment
-from tests.chain.market import program_of
+from tests.chain.market import buying, licensed, program_of
+from tests.chain.market import call as invoke
 from tests.chain.small_models import linear
 from tests.contracts.support import answer, call, deploy
-from tests.ledger.harness import CONSUMER, REGULATOR, SECOND, Ledger
+from tests.ledger.harness import CONSUMER, PUBLISHER, REGULATOR, SECOND, Ledger
 
 
 def published_by_contract(ledger: Ledger) -> tuple[str, bytes]:
@@ -57,3 +58,16 @@ def test_what_stops_a_deployer_stops_the_models_of_its_contract(ledger: Ledger) 
     leave = regulation.Deregister(REGULATOR.address, "gone")
     ledger.ok(SECOND, "REGULATION_DEREGISTER", leave)
     assert ledger.send(CONSUMER, "LICENCE_BUY", asked).code == "publisher_unregistered"
+    paid = call(ledger, contract, amount=1)
+    assert (paid.code, ledger.balance(contract)) == ("unregistered_contract", 10_000)
+
+
+def test_a_publisher_under_sanctions_is_not_paid_for_what_it_sold_before(ledger: Ledger) -> None:
+    """POL-20: neither by new licences nor by those that are open."""
+    model, licence = licensed(ledger, linear())
+    ledger.register(PUBLISHER, "publisher", jurisdiction="KP")
+    held = ledger.balance(PUBLISHER.address)
+    more = ledger.send(CONSUMER, "LICENCE_BUY", buying(ledger, model, 1))
+    called = ledger.block(invoke(ledger, model, licence))[0]
+    assert (more.code, called.code) == ("sanctioned_publisher",) * 2
+    assert ledger.balance(PUBLISHER.address) == held
