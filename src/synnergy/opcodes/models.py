@@ -139,12 +139,16 @@ def check_price(context: Context, arguments: Publish) -> int | Rejected | OutOfG
         return content
     affordable = schedule.affordable_fields(context.meter.remaining)
     census = tensor.scan(content, min(affordable, DEFAULT_LIMITS.fields))
-    if isinstance(census, str):
-        return Rejected("MKT-4", "unsupported_model", f"the model cannot be planned: {census}")
+    planning = schedule.model_plan_gas(census.fields, census.parsed)
+    if census.problem:  # what was counted until it showed is paid for like what is planned
+        if not context.meter.charge(planning):
+            return OutOfGas(planning)
+        why = f"the model cannot be planned: {census.problem}"
+        return Rejected("MKT-4", "unsupported_model", why)
     texts = (arguments.licence_text, arguments.intended_use, arguments.limitations)
     blocks = sum(-(-len(text.encode()) // 64) for text in texts if text is not None)
     documents = schedule.units["storage_write_block"].gas * blocks
-    return schedule.model_plan_gas(census.fields, census.parsed) + documents
+    return planning + documents
 
 
 def save_document(journal: Journal, text: str | None) -> bytes | None:

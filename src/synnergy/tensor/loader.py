@@ -116,8 +116,8 @@ def parse(onnx_bytes: bytes, limits: Limits = DEFAULT_LIMITS) -> Model:
         reason = f"the file has {len(onnx_bytes)} bytes, above the limit of {limits.model_bytes}"
         raise Unsupported([Problem("", "model", reason)])
     scanned = scan(onnx_bytes, limits.fields)
-    if isinstance(scanned, str):
-        raise Unsupported([Problem("", "model", scanned)])
+    if scanned.problem:
+        raise Unsupported([Problem("", "model", scanned.problem)])
     if scanned.fields > limits.fields:
         reason = f"the file has more than {limits.fields} fields"
         raise Unsupported([Problem("", "model", reason)])

@@ -21,10 +21,12 @@ _BYTES: Table = {}
 @dataclass(frozen=True, slots=True)
 class Census:
     """What parsing and planning a file takes time for: `fields` are its messages and strings,
-    `parsed` the bytes outside of fields of type `bytes`, such as raw weights."""
+    `parsed` the bytes outside of fields of type `bytes`, such as raw weights. `problem` says why
+    it is no model, where that showed."""
 
     fields: int
     parsed: int
+    problem: str = ""
 
 
 # Runs of scalar fields with one-byte tags: varint, 64-bit and 32-bit ones. Possessive, so that
@@ -73,12 +75,13 @@ def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
     return 0, end + 1
 
 
-def scan(data: bytes, most: int) -> Census | str:
-    """What is in `data`, or why it is no model at all. Beyond `most` messages and strings the
+def scan(data: bytes, most: int) -> Census:
+    """What is in `data`, as far as it is a model. Beyond `most` messages and strings the
     scan ends, with one more than those."""
     outer: list[tuple[int, Table]] = []
     position, end, table = 0, len(data), _MODEL
     count = raw = 0
+    problem = ""
     while position < end or outer:
         if position == end:
             end, table = outer.pop()
@@ -93,7 +96,8 @@ def scan(data: bytes, most: int) -> Census | str:
         if kind == 2:
             length, position = _varint(data, position, end)
             if position + length > end:
-                return "the file isn't a model: a field reaches beyond its message"
+                problem = "the file isn't a model: a field reaches beyond its message"
+                break
             count += 1
             if count > most:
                 return Census(count, position)
@@ -102,7 +106,8 @@ def scan(data: bytes, most: int) -> Census | str:
                 raw += length if inner is _BYTES else 0
                 position += length
             elif len(outer) >= 100:
-                return "the file's messages are nested more than 100 deep"
+                problem = "the file's messages are nested more than 100 deep"
+                break
             else:
                 outer.append((end, table))
                 end, table = position + length, inner
@@ -111,7 +116,9 @@ def scan(data: bytes, most: int) -> Census | str:
         elif kind in (1, 5):
             position += 8 if kind == 1 else 4
         else:
-            return "the file isn't a model: unknown kind of field"
+            problem = "the file isn't a model: unknown kind of field"
+            break
         if position > end:
-            return "the file isn't a model: it ends inside a field"
-    return Census(count, len(data) - raw)
+            problem = "the file isn't a model: it ends inside a field"
+            break
+    return Census(count, position - raw, problem)
