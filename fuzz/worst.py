@@ -130,7 +130,8 @@ def longest_receipt() -> tuple[Work, int]:
 
 @case("genesis file", "20,000 wallets", "nothing: it is the operator's own file")
 def many_wallets() -> tuple[Work, int]:
-    from synnergy.chain.genesis import apply_genesis, decode_genesis_file, encode_genesis_file
+    from synnergy.chain.first_state import apply_genesis
+    from synnergy.chain.genesis import decode_genesis_file, encode_genesis_file
     from synnergy.state.journal import Journal
     from tests.ledger.harness import genesis, key
 

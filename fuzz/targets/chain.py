@@ -17,7 +17,7 @@ from fuzz import mutate
 from fuzz.target import Target, plain
 from fuzz.world import PEOPLE, Step, World, world
 from synnergy.chain.archive import payload_database, payloads_of
-from synnergy.chain.genesis import apply_genesis
+from synnergy.chain.first_state import apply_genesis
 from synnergy.gas.schedule import load_schedule
 from synnergy.identity.authenticate import Transaction, authenticate
 from synnergy.opcodes.context import BlockInfo, Payload

@@ -8,10 +8,10 @@ import msgspec
 
 from fuzz import mutate
 from fuzz.target import Target, plain
+from synnergy.chain.first_state import apply_genesis
 from synnergy.chain.genesis import (
     BadGenesis,
     Genesis,
-    apply_genesis,
     chain_id_of,
     decode_genesis_file,
     encode_genesis_file,

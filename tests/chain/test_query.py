@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synnergy.chain import Application
+from synnergy.chain.application import Application
 from synnergy.opcodes.ledger import Transfer
 from synnergy.state import records
 from synnergy.state.proofs import verify_state

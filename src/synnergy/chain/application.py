@@ -38,7 +38,8 @@ from synnergy.chain.block import (
     results_root,
     transactions_root,
 )
-from synnergy.chain.genesis import Genesis, apply_genesis, chain_id_of, encode_genesis_file
+from synnergy.chain.first_state import apply_genesis
+from synnergy.chain.genesis import Genesis, chain_id_of, encode_genesis_file
 from synnergy.chain.payloads import Overwriter, PayloadChanges, next_expiry
 from synnergy.chain.snapshot import Manifest, restore_snapshot, write_snapshot
 from synnergy.chain.verified import Authenticator

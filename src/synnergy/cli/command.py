@@ -55,6 +55,9 @@ PassphraseOption = Annotated[
     ),
 ]
 
+#: Of these, the ones that a value follows.
+VALUED_OPTIONS = ("--home", "--node", "--passphrase-file")
+
 #: The wallet that signs.
 From = Annotated[
     str, typer.Option("--from", metavar="WALLET", help="The wallet of this home that signs.")

@@ -6,35 +6,17 @@ object on stdout in all of these cases; nobody ever sees a traceback.
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import typer
 
 from synnergy import __version__
-from synnergy.cli import (
-    backups,
-    chain,
-    contracts,
-    demo,
-    events,
-    gas,
-    ledger,
-    licences,
-    market,
-    models,
-    opcodes,
-    payloads,
-    receipts,
-    regulators,
-    start,
-    tensors,
-    wallets,
-)
-from synnergy.cli.command import group
+from synnergy.cli.command import VALUED_OPTIONS, group
 from synnergy.cli.reply import print_error, print_json
 from synnergy.client.failures import ClientError, OutcomeUnknown, WrongUse
 
@@ -42,30 +24,53 @@ EXIT_REFUSED = 1
 EXIT_USAGE = 2
 EXIT_UNKNOWN = 3
 
+#: The modules of `synnergy.cli` that declare commands, in the order in which a reader meets them,
+#: and the first words of those; a module is loaded where one of its words may be meant.
+MODULES: Final = {
+    "start": ("init", "start"),
+    "backups": ("backup", "restore"),
+    "wallets": ("wallet",),
+    "ledger": ("transfer", "balance", "tx"),
+    "regulators": ("regulator",),
+    "market": ("model",),
+    "licences": ("licence",),
+    "receipts": ("receipt",),
+    "payloads": ("payload",),
+    "gas": ("gas",),
+    "opcodes": ("opcode",),
+    "contracts": ("contract",),
+    "tensors": ("tensor",),
+    "chain": ("chain",),
+    "events": ("events",),
+    "demo": ("demo",),
+}
 
-def build_app() -> typer.Typer:
-    """All commands, in the order in which a reader meets them."""
+
+def build_app(word: str | None = None) -> typer.Typer:
+    """All commands, or where `word` begins some of them at least these."""
     app = group(
         "Synnergy: a permissioned ledger for AI. Models are published, approved, licensed and"
         " invoked by transactions, and every receipt can be recomputed bit for bit."
     )
-    start.add_to(app)
-    backups.add_to(app)
-    wallets.add_to(app)
-    ledger.add_to(app)
-    regulators.add_to(app)
-    market.add_to(models.add_to(app))
-    licences.add_to(app)
-    receipts.add_to(app)
-    payloads.add_to(app)
-    gas.add_to(app)
-    opcodes.add_to(app)
-    contracts.add_to(app)
-    tensors.add_to(app)
-    chain.add_to(app)
-    events.add_to(app)
-    demo.add_to(app)
+    meant = [module for module, words in MODULES.items() if word in words]
+    for module in meant or MODULES:
+        importlib.import_module(f"synnergy.cli.{module}").add_to(app)
     return app
+
+
+def first_word(arguments: Sequence[str]) -> str | None:
+    """The command that a line begins with, past options of every command; None if unclear."""
+    rest = iter(arguments)
+    for argument in rest:
+        if not argument.startswith("-"):
+            return argument
+        name, equals, _ = argument.partition("=")
+        if name in VALUED_OPTIONS:
+            if not equals:
+                next(rest, None)
+        elif argument != "--json":
+            return None
+    return None
 
 
 def run() -> None:
@@ -90,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
         print_json({"version": __version__}) if as_json else print(f"synnergy {__version__}")
         return 0
     try:
-        program = typer.main.get_command(build_app())
+        program = typer.main.get_command(build_app(first_word(given)))
         code = program.main(args=given, prog_name="synnergy", standalone_mode=False)
     except ClientError as failed:
         return _fail(failed, as_json)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from synnergy.cli import models
 from synnergy.cli.command import From, InputFile, command
 from synnergy.cli.ledger import committed
 from synnergy.cli.models import MILLISECONDS_PER_DAY, Model, offer_terms
@@ -35,13 +36,14 @@ Reference = Annotated[
 ]
 
 
-def add_to(models: typer.Typer) -> None:
-    """Add these commands to the models' group."""
-    command(models, "offer")(offer)
-    command(models, "buy")(buy)
-    command(models, "quote")(quote)
-    command(models, "invoke")(call)
-    command(models, "withdraw")(withdraw)
+def add_to(app: typer.Typer) -> None:
+    """The models' group, with these commands besides its own."""
+    group = models.add_to(app)
+    command(group, "offer")(offer)
+    command(group, "buy")(buy)
+    command(group, "quote")(quote)
+    command(group, "invoke")(call)
+    command(group, "withdraw")(withdraw)
 
 
 def offer(

@@ -8,7 +8,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 from rich.console import Console
@@ -16,14 +16,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from synnergy.cli.reply import listing, plain
 from synnergy.client import replies
-from synnergy.client.api import DEFAULT_NODE, ENVIRONMENT_VARIABLE, Node
 from synnergy.client.failures import ClientError
 from synnergy.client.home import Home, known_chain, resolve_home
 from synnergy.client.keystore import resolve_address, unlock
 from synnergy.client.passphrase import Passphrases, passphrases
 from synnergy.client.references import resolve_model
-from synnergy.client.transactions import Sender, Signing
-from synnergy.client.uploads import Progress as Report
+
+if TYPE_CHECKING:
+    from synnergy.client.api import Node
+    from synnergy.client.transactions import Sender, Signing
+    from synnergy.client.uploads import Progress as Report
 
 #: A text argument is shown whole up to here, before signing.
 SHOWN_CHARACTERS = 400
@@ -59,6 +61,9 @@ class Session:
     @property
     def node(self) -> Node:
         if self._node is None:
+            # What speaks to nodes takes time to load, which commands without one are spared.
+            from synnergy.client.api import DEFAULT_NODE, ENVIRONMENT_VARIABLE, Node
+
             url = self.settings.node or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_NODE
             self._node = Node(url)
         return self._node
@@ -69,6 +74,8 @@ class Session:
 
     def sender(self, wallet: str) -> Sender:
         """A wallet of this home, unlocked, at the node; both must be of one chain."""
+        from synnergy.client.transactions import Sender
+
         keys = unlock(self.home.keystore, wallet, self.ask)
         sender = Sender(self.node, keys, self.announce)
         self.check_chain(sender.chain())

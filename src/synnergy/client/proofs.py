@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from synnergy.chain.genesis import Genesis, apply_genesis, chain_id_of
+from synnergy.chain.first_state import apply_genesis
+from synnergy.chain.genesis import Genesis, chain_id_of
 from synnergy.client import replies
 from synnergy.client.api import Node
 from synnergy.client.failures import ClientError

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from synnergy.client.api import Node
 from synnergy.client.failures import ClientError, refused
 from synnergy.client.home import Home
 from synnergy.client.inputs import canonical_bytes, read_inputs
 from synnergy.client.models import read_model
 from synnergy.client.openings import find_opening
-from synnergy.client.payloads import fetch_payload
-from synnergy.client.replies import Payload
 from synnergy.identity.keys import KeyPair
 from synnergy.receipts.file import Opening, encode_receipt_file
 from synnergy.receipts.receipt import Receipt
@@ -22,6 +20,10 @@ from synnergy.receipts.verify import TrustedRoot, Verified, read_receipt, verify
 from synnergy.rejected import Rejected
 from synnergy.tensor.loader import parse
 from synnergy.tensor.types import Unsupported
+
+if TYPE_CHECKING:
+    from synnergy.client.api import Node
+    from synnergy.client.replies import Payload
 
 
 def export_receipt(
@@ -59,6 +61,8 @@ def _fetch(
 ) -> Payload | None:
     if commitment is None:
         return None
+    from synnergy.client.payloads import fetch_payload
+
     try:
         return fetch_payload(node, keys, receipt.chain_id, commitment)
     except ClientError as failed:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from synnergy.client.failures import WrongUse
 from synnergy.client.keystore import resolve_address
-from synnergy.opcodes.models import model_id
 
 _ID = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -33,6 +32,8 @@ def resolve_model(keystore: Path, text: str) -> bytes:
     for part, what in ((name, "name"), (version, "version")):
         if not _NAME.fullmatch(part):
             raise WrongUse("bad_model", f"{part!r} cannot be a model's {what}")
+    from synnergy.opcodes.models import model_id
+
     return model_id(resolve_address(keystore, publisher), name, version)
 
 
