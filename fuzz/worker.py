@@ -66,7 +66,7 @@ def main() -> None:
 
     limits = [
         *(f"-max_len={TARGET.longest}", f"-timeout={TARGET.seconds}"),
-        f"-rss_limit_mb={TARGET.mebibytes}",
+        *(f"-rss_limit_mb={TARGET.mebibytes}", f"-report_slow_units={TARGET.seconds}"),
     ]
     if TARGET.dictionary:
         words = report.with_suffix(".dict")
