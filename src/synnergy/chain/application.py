@@ -129,6 +129,8 @@ class Application:
         #: Decodes and verifies a transaction; from any thread.
         self.authenticate = Authenticator(self.chain_id, verifiers)
         self._policies: OrderedDict[bytes, CompiledSet] = OrderedDict()
+        #: The governance record that was last asked about, and the set that it names.
+        self._ruling: tuple[records.Governance | None, CompiledSet | None] = (None, None)
         self._programs: dict[int, ProgramCache] = {}
         self._working: _Working | None = None
         self._known = KnownRecords()
@@ -325,7 +327,9 @@ class Application:
             block = StoredBlock(header, signature, working.stored, working.finalised.events)
             batch.put("blocks", height, encode(block))
             for index, result in enumerate(working.finalised.results):
-                batch.put("results", entry_key(header.height, index), encode(result))
+                batch.put(
+                    "results", entry_key(header.height, index), working.encoded_results[index]
+                )
                 if result.status != "inadmissible":
                     location = Location(header.height, index)
                     batch.put("transactions", result.transaction, encode(location))
@@ -415,6 +419,11 @@ class Application:
         """The compiled policy set in force as `journal` stands, compiled once for each text."""
         governance = records.governance.load(journal, records.SINGLE)
         assert governance is not None
+        ruling, compiled = self._ruling
+        if (
+            governance is ruling and compiled is not None
+        ):  # a version's text is written with the record that enacts it
+            return compiled
         record = records.policies.load(journal, governance.policy_version)
         assert record is not None
         compiled = self._policies.get(record.hash)
@@ -425,6 +434,7 @@ class Application:
             compiled = self._policies[record.hash] = made
             while len(self._policies) > 4:
                 self._policies.popitem(last=False)
+        self._ruling = (governance, compiled)
         return compiled
 
     def _begin(self) -> None:

@@ -16,7 +16,7 @@ from synnergy.wire.transaction import (
     Attachment,
     Body,
     Envelope,
-    signing_bytes,
+    signed_message,
     transaction_id,
 )
 
@@ -56,7 +56,8 @@ def decode_transaction(raw: bytes, chain_id: str) -> Transaction | Rejected:
             return Rejected(
                 "TX-4", "malformed", f"attachment {index}: a salt has {SALT_BYTES} bytes or none"
             )
-    if tuple(attachment.reference for attachment in envelope.attachments) != body.attachments:
+    references = tuple([attachment.reference for attachment in envelope.attachments])
+    if references != body.attachments:
         return Rejected(
             "TX-4",
             "wrong_attachments",
@@ -70,7 +71,7 @@ def decode_transaction(raw: bytes, chain_id: str) -> Transaction | Rejected:
 
 def check_signature(transaction: Transaction) -> Rejected | None:
     """Verify the one signature of a decoded transaction (TX-5)."""
-    message = signing_bytes(transaction.body)
+    message = signed_message(transaction.id)
     if not verify_signature(transaction.public_key, message, transaction.signature):
         return Rejected("TX-5", "bad_signature", "the signature does not verify")
     return None

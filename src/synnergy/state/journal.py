@@ -11,7 +11,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol, TypeVar
 
-from synnergy.state.known import KnownRecords
+from synnergy.state.known import Known, KnownRecords
 from synnergy.wire.codec import Struct, decode_trusted, encode, encode_checked
 
 MAX_KEY_BYTES: Final = 500
@@ -83,17 +83,19 @@ class Journal:
         value = self._overlay.get(key, _ABSENT)
         if type(value) is kind or value is None:
             return value
-        if not isinstance(value, _Absent):
-            return decode_trusted(encode(value) if isinstance(value, Struct) else value, kind)
-        found = self._known_records.get(key)
-        if found is None:
-            stored = self._read(key)
-            found = (stored, None if stored is None else decode_trusted(stored, kind))
-            self._known_records.remember(key, *found)
-        stored, record = found
-        if stored is None or type(record) is kind:
-            return record  # pyright: ignore[reportReturnType]
-        return decode_trusted(stored, kind)
+        if type(value) is _Absent:
+            stored, record = self._known_records.get(key) or self._recall(key, kind)
+            if type(record) is kind or stored is None:
+                return record  # pyright: ignore[reportReturnType]
+            return decode_trusted(stored, kind)
+        return decode_trusted(encode(value) if isinstance(value, Struct) else value, kind)
+
+    def _recall(self, key: bytes, kind: type[Struct]) -> Known:
+        """Read and decode what is committed under `key`, and remember it."""
+        stored = self._read(key)
+        record = None if stored is None else decode_trusted(stored, kind)
+        self._known_records.remember(key, stored, record)
+        return stored, record
 
     def save(self, key: bytes, record: Struct) -> None:
         """Set `key` to the canonical encoding of `record`, which is made by `changes`."""

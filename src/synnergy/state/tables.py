@@ -7,7 +7,8 @@ one range of bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar
 
@@ -19,6 +20,8 @@ Part = str | bytes | int
 Key = Part | tuple[Part, ...]
 
 PREFIX_BYTES: Final = 2
+#: Of each table, encoded keys that are kept.
+REMEMBERED_KEYS: Final = 16_384
 _BYTES, _TEXT, _INTEGER = 1, 2, 3
 _ZERO, _ESCAPED, _END = b"\x00", b"\x00\xff", b"\x00\x01"
 
@@ -73,11 +76,6 @@ def decode_parts(encoded: bytes) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-@lru_cache(maxsize=65_536, typed=True)
-def _single_key(prefix: bytes, name: str, part: Part) -> bytes:
-    return _checked(prefix + encode_parts((part,)), name)
-
-
 def _checked(raw: bytes, name: str) -> bytes:
     if len(raw) > MAX_KEY_BYTES:
         raise ValueError(f"table {name}: a key has {len(raw)} bytes of {MAX_KEY_BYTES}")
@@ -91,26 +89,31 @@ class Table(Generic[V]):
     prefix: bytes
     name: str
     kind: type[V]
+    #: Of a single string, which most keys are, remembered: looking it up costs a tenth.
+    _text_key: Callable[[str], bytes] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.prefix) != PREFIX_BYTES:
             raise ValueError(f"table {self.name}: a prefix has {PREFIX_BYTES} bytes")
+        remembered = lru_cache(maxsize=REMEMBERED_KEYS)(self._single_key)
+        object.__setattr__(self, "_text_key", remembered)
+
+    def _single_key(self, part: Part) -> bytes:
+        return _checked(self.prefix + encode_parts((part,)), self.name)
 
     def raw_key(self, key: Key) -> bytes:
         """The state key of a record, as proofs name it; ValueError beyond 500 bytes (STATE-21)."""
+        if type(key) is str:
+            return self._text_key(key)
         if type(key) is not tuple:
-            return _single_key(self.prefix, self.name, key)
+            return self._single_key(key)
         if len(key) < 2:
             raise ValueError(f"table {self.name}: a key of one component is written without tuple")
         return _checked(self.prefix + encode_parts(key), self.name)
 
     def load(self, state: Reader, key: Key) -> V | None:
         """The record under `key`, or None. Raises ValueError if the stored bytes are corrupt."""
-        raw = (
-            _single_key(self.prefix, self.name, key)
-            if type(key) is not tuple
-            else self.raw_key(key)
-        )
+        raw = self._text_key(key) if type(key) is str else self.raw_key(key)
         if type(state) is Journal:
             return state.load(raw, self.kind)
         stored = state.get(raw)
@@ -118,7 +121,8 @@ class Table(Generic[V]):
 
     def save(self, journal: Journal, key: Key, value: V) -> None:
         """Store `value` under `key` in its canonical encoding (STATE-22)."""
-        journal.save(self.raw_key(key), value)
+        raw = self._text_key(key) if type(key) is str else self.raw_key(key)
+        journal.save(raw, value)
 
     def remove(self, journal: Journal, key: Key) -> None:
         """Remove the record under `key`, if any."""

@@ -78,4 +78,9 @@ def transaction_id(body: Body) -> bytes:
 
 def signing_bytes(body: Body) -> bytes:
     """What a signature covers: domain-separated, and bound to one chain by the body's chain id."""
-    return b"synnergy/sign/transaction/1\x00" + transaction_id(body)
+    return signed_message(transaction_id(body))
+
+
+def signed_message(transaction: bytes) -> bytes:
+    """What the signature of the transaction with this id covers."""
+    return b"synnergy/sign/transaction/1\x00" + transaction
