@@ -83,7 +83,7 @@ class Journal:
         value = self._overlay.get(key, _ABSENT)
         if type(value) is kind or value is None:
             return value
-        if type(value) is _Absent:
+        if isinstance(value, _Absent):
             stored, record = self._known_records.get(key) or self._recall(key, kind)
             if type(record) is kind or stored is None:
                 return record  # pyright: ignore[reportReturnType]

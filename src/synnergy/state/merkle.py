@@ -7,10 +7,11 @@ subtree of one key is that key's leaf at whatever depth, and every other is an i
     inner = sha256(01 || left || right)
 
 so the root depends on nothing but the set of (key, value). Nodes are stored in pages of four
-levels: a page holds what stands at its 16 lower ends and recomputes the 15 hashes above them. A
-subtree is an *entry*: None if empty, `sha256(key) || sha256(value)` (64 bytes) if a single leaf,
-the inner node's hash (32 bytes) otherwise. Only that last kind has a page of its own, except at
-the root, whose page exists while the tree holds anything.
+levels: what stands at a page's 16 lower ends is stored; the 15 nodes above them are computed when
+it is read, and again where something below them changes. A subtree is an *entry*: None if empty,
+`sha256(key) || sha256(value)` (64 bytes) if a single leaf, the inner node's hash (32 bytes)
+otherwise. Only that last kind has a page of its own, except at the root, whose page exists while
+the tree holds anything.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import Final
 
 EMPTY_ROOT: Final = bytes(32)
 WIDTH: Final = 16
+_LEVELS = 4
+_TOP = 1
 CACHED_PAGES: Final = 16_384
 _HASH_BYTES = 32
 _LEAF_BYTES = 64
@@ -30,6 +33,7 @@ _PATH_NIBBLES = 64
 _KEY_PREFIX = b"p"
 
 Entry = bytes | None
+#: A page's nodes by number: 1 is its top, 2n and 2n + 1 are below n, 16 to 31 are its lower ends.
 Page = list[Entry]
 #: (sha256(key), sha256(value), or None to remove the key)
 Leaf = tuple[bytes, bytes | None]
@@ -70,7 +74,7 @@ class Tree:
         self._cached_pages = cached_pages
         self._cache: OrderedDict[bytes, Page] = OrderedDict()
         self._pending: dict[bytes, Page | None] = {}
-        self._committed_root = _hash_entry(_reduce(self._page(b"") or []))
+        self._committed_root = _hash_entry((self._page(b"") or _empty_page())[_TOP])
         self.root = self._committed_root
 
     def update(self, changes: Iterable[tuple[bytes, bytes | None]]) -> bytes:
@@ -86,9 +90,9 @@ class Tree:
         if ordered:
             page = list(self._page(b"") or _empty_page())
             self._change_page(b"", page, ordered)
-            occupied = any(entry is not None for entry in page)
-            self._pending[b""] = page if occupied else None
-            self.root = _hash_entry(_reduce(page))
+            top = page[_TOP]
+            self._pending[b""] = page if top is not None else None
+            self.root = _hash_entry(top)
         return self.root
 
     def flush(self, put: Callable[[bytes, bytes], None], delete: Callable[[bytes], None]) -> None:
@@ -114,17 +118,15 @@ class Tree:
         siblings: list[bytes] = []
         nibbles = _nibbles(sha256(key).digest())
         for depth in range(_PATH_NIBBLES):
-            # levels[n] are the entries n levels above the page's lower ends; levels[4] is its top.
-            levels: list[Page] = [self._page(nibbles[:depth]) or _empty_page()]
-            while len(levels[-1]) > 1:
-                levels.append(_join_level(levels[-1]))
-            entry = levels[4][0]
+            page = self._page(nibbles[:depth]) or _empty_page()
+            end = WIDTH + nibbles[depth]
+            entry = page[_TOP]
             for level in (3, 2, 1, 0):
                 if entry is None or len(entry) == _LEAF_BYTES:
                     return _path_end(siblings, entry)
-                position = nibbles[depth] >> level
-                siblings.append(_hash_entry(levels[level][position ^ 1]))
-                entry = levels[level][position]
+                number = end >> level
+                siblings.append(_hash_entry(page[number ^ 1]))
+                entry = page[number]
             if entry is None or len(entry) == _LEAF_BYTES:
                 return _path_end(siblings, entry)
         raise ValueError("corrupt tree: an inner node below the last bit of the path")
@@ -151,17 +153,26 @@ class Tree:
             self._cache.popitem(last=False)
 
     def _change_page(self, path: bytes, page: Page, leaves: Sequence[Leaf]) -> None:
-        """Apply sorted `leaves`, all below `path`, to the entries of `page`, in place."""
+        """Apply sorted `leaves`, all below `path`, to the nodes of `page`, in place."""
         depth = len(path)
+        at = depth >> 1
+        if depth & 1:
+            nibbles = [key[at] & 15 for key, _ in leaves]
+        else:
+            nibbles = [key[at] >> 4 for key, _ in leaves]
+        changed: list[int] = []
         start = 0
         while start < len(leaves):
-            nibble = _nibble(leaves[start][0], depth)
+            nibble = nibbles[start]
             stop = start + 1
-            while stop < len(leaves) and _nibble(leaves[stop][0], depth) == nibble:
+            while stop < len(leaves) and nibbles[stop] == nibble:
                 stop += 1
+            number = WIDTH + nibble
             below = path + bytes((nibble,))
-            page[nibble] = self._change(below, page[nibble], leaves[start:stop])
+            page[number] = self._change(below, page[number], leaves[start:stop])
+            changed.append(number)
             start = stop
+        _join(page, changed)
 
     def _change(self, path: bytes, entry: Entry, leaves: Sequence[Leaf]) -> Entry:
         """The entry at `path` after applying sorted `leaves` to `entry`."""
@@ -171,9 +182,10 @@ class Tree:
                 raise ValueError(f"corrupt tree: the page at {path.hex()} is missing")
             page = list(committed)
         else:
-            if entry is None and len(leaves) == 1:
+            if len(leaves) == 1:
                 key_hash, value_hash = leaves[0]
-                return None if value_hash is None else key_hash + value_hash
+                if entry is None or entry[:_HASH_BYTES] == key_hash:
+                    return None if value_hash is None else key_hash + value_hash
             if entry is not None:
                 present = {entry[:_HASH_BYTES]: entry[_HASH_BYTES:]}
                 leaves = sorted({**present, **dict(leaves)}.items())
@@ -183,7 +195,7 @@ class Tree:
             leaves = kept
             page = _empty_page()
         self._change_page(path, page, leaves)
-        top = _reduce(page)
+        top = page[_TOP]
         # Fewer than two leaves are held by the page above; that makes history irrelevant.
         collapsed = top is None or len(top) == _LEAF_BYTES
         self._pending[path] = None if collapsed else page
@@ -191,7 +203,7 @@ class Tree:
 
 
 def _empty_page() -> Page:
-    return [None] * WIDTH
+    return [None] * (2 * WIDTH)
 
 
 def _nibble(key_hash: bytes, depth: int) -> int:
@@ -212,30 +224,33 @@ def _hash_entry(entry: Entry) -> bytes:
     return entry
 
 
-def _join_level(entries: Page) -> Page:
-    """The entries one level up: a lone leaf rises, anything more becomes an inner node."""
-    joined: Page = []
-    for left, right in zip(entries[::2], entries[1::2], strict=True):
-        if left is None or right is None:
-            lone = left or right
-            if lone is None or len(lone) == _LEAF_BYTES:
-                joined.append(lone)
+def _join(page: Page, changed: Iterable[int]) -> None:
+    """Make anew the nodes above the lower ends numbered `changed`, level by level.
+
+    A lone leaf rises, anything more becomes an inner node.
+    """
+    numbers = list(changed)
+    for _ in range(_LEVELS):
+        above: list[int] = []
+        for number in numbers:
+            parent = number >> 1
+            if above and above[-1] == parent:
                 continue
-            left, right = left or EMPTY_ROOT, right or EMPTY_ROOT
-        # `hash_inner` and `hash_leaf`, written out: this is where a block's hashing is done.
-        if len(left) == _LEAF_BYTES:
-            left = sha256(b"\x00" + left).digest()
-        if len(right) == _LEAF_BYTES:
-            right = sha256(b"\x00" + right).digest()
-        joined.append(sha256(b"\x01" + left + right).digest())
-    return joined
-
-
-def _reduce(page: Page) -> Entry:
-    """The entry that a page's lower ends make up."""
-    while len(page) > 1:
-        page = _join_level(page)
-    return page[0] if page else None
+            above.append(parent)
+            left, right = page[number & ~1], page[number | 1]
+            if left is None or right is None:
+                lone = left or right
+                if lone is None or len(lone) == _LEAF_BYTES:
+                    page[parent] = lone
+                    continue
+                left, right = left or EMPTY_ROOT, right or EMPTY_ROOT
+            # `hash_inner` and `hash_leaf`, written out: this is where a block's hashing is done.
+            if len(left) == _LEAF_BYTES:
+                left = sha256(b"\x00" + left).digest()
+            if len(right) == _LEAF_BYTES:
+                right = sha256(b"\x00" + right).digest()
+            page[parent] = sha256(b"\x01" + left + right).digest()
+        numbers = above
 
 
 def _path_end(siblings: list[bytes], entry: Entry) -> Path:
@@ -246,12 +261,13 @@ def _path_end(siblings: list[bytes], entry: Entry) -> Path:
 def _encode_page(page: Page) -> bytes:
     """Two bytes of "occupied" bits, two of "leaf" bits (bit n for entry n), then the entries."""
     occupied = leaves = 0
-    for position, entry in enumerate(page):
+    ends = page[WIDTH:]
+    for position, entry in enumerate(ends):
         if entry is not None:
             occupied |= 1 << position
             if len(entry) == _LEAF_BYTES:
                 leaves |= 1 << position
-    entries = b"".join(entry for entry in page if entry is not None)
+    entries = b"".join([entry for entry in ends if entry is not None])
     return occupied.to_bytes(2, "big") + leaves.to_bytes(2, "big") + entries
 
 
@@ -264,8 +280,9 @@ def _decode_page(stored: bytes) -> Page:
     for position in range(WIDTH):
         if occupied >> position & 1:
             length = _LEAF_BYTES if leaves >> position & 1 else _HASH_BYTES
-            page[position] = stored[offset : offset + length]
+            page[WIDTH + position] = stored[offset : offset + length]
             offset += length
     if offset != len(stored) or leaves & ~occupied:
         raise ValueError(f"corrupt tree: a page of {len(stored)} bytes where {offset} are meant")
+    _join(page, [number for number in range(WIDTH, 2 * WIDTH) if page[number] is not None])
     return page

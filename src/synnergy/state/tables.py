@@ -105,7 +105,7 @@ class Table(Generic[V]):
         """The state key of a record, as proofs name it; ValueError beyond 500 bytes (STATE-21)."""
         if type(key) is str:
             return self._text_key(key)
-        if type(key) is not tuple:
+        if not isinstance(key, tuple):
             return self._single_key(key)
         if len(key) < 2:
             raise ValueError(f"table {self.name}: a key of one component is written without tuple")
