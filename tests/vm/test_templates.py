@@ -6,13 +6,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synnergy import opcodes
+from synnergy.gas.meter import Meter, OutOfGas
+from synnergy.rejected import Rejected
 from synnergy.vm import catalogue
+from synnergy.vm.interpreter import execute
 from synnergy.vm.program import Program, decode_program
-from synnergy.vm.templates import template, template_opcode
+from synnergy.vm.templates import execute_template, template, template_opcode
+from synnergy.vm.verifier import verify
 
 from . import support
 from .conftest import Note, Noted
-from .support import PRICES, RecordingHost
+from .support import ENVIRONMENT, PRICES, RecordingHost
+
+assert opcodes.__all__
 
 #: The template around the three bytes of the verb; recorded, since regulators' tools know it.
 HEAD = (
@@ -40,6 +47,41 @@ def test_the_template_is_this(ledger_note: str) -> None:
     middle = encoded.hex()[len(HEAD) : len(HEAD) + 6]
     assert middle == "01ffff"
     assert encoded.hex() == HEAD + middle + TAIL
+
+
+answers = st.one_of(
+    st.binary(max_size=200),
+    st.sampled_from([262_144, 262_145]).map(bytes),
+    st.builds(Rejected, st.just("POL-1"), st.just("denied"), st.text(max_size=9)),
+    st.integers(1, 10**9).map(OutOfGas),
+)
+#: What all but the verb takes at these prices is below a thousand, but for the largest inputs.
+gas = st.one_of(st.integers(0, 1_000), st.integers(0, 100_000))
+
+
+@given(
+    st.one_of(st.binary(max_size=300), st.just(bytes(262_144))), answers, gas, st.integers(0, 90)
+)
+@settings(max_examples=400)
+def test_a_template_ends_as_the_interpreter_says(
+    data: bytes, answer: bytes | Rejected | OutOfGas, limit: int, taken: int
+) -> None:
+    """With the same output, gas, refusal and place, whatever the verb answers."""
+    name = "LEDGER_TRANSFER"
+    program = decode_program(template(name))
+    assert isinstance(program, Program)
+    verified = verify(program, {**PRICES, name: 7})
+    assert not isinstance(verified, Rejected)
+    meters, hosts = [Meter(limit), Meter(limit)], [RecordingHost(answer, taken) for _ in "ab"]
+    expected = execute(verified, data, meters[0], hosts[0], ENVIRONMENT)
+    found = execute_template(verified, name, data, meters[1], hosts[1])
+    if found is None:  # the verb was out of reach
+        assert not hosts[0].calls and not hosts[1].calls
+        assert meters[1].remaining == limit and expected.status == "out_of_gas"
+        return
+    assert found == expected
+    assert meters[1].remaining == meters[0].remaining
+    assert hosts[1].calls == hosts[0].calls
 
 
 def test_a_template_is_recognised(two_verbs: tuple[str, str]) -> None:

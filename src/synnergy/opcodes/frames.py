@@ -21,6 +21,7 @@ from synnergy.state import records
 from synnergy.vm.blocks import VerifiedProgram
 from synnergy.vm.interpreter import Outcome, execute
 from synnergy.vm.machine import Environment
+from synnergy.vm.templates import execute_template
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -65,19 +66,19 @@ def run(
     most: int,
 ) -> Outcome:
     """Interpret a program as the innermost frame of `context`; it may return `most` bytes."""
-    outcome = execute(
-        program,
-        input,
-        meter,
-        DomainHost(context, template),
-        Environment(
+    host = DomainHost(context, template)
+    outcome = None
+    if template is not None:
+        outcome = execute_template(program, template, input, meter, host)
+    if outcome is None:
+        environment = Environment(
             height=context.block.height,
             time=context.block.time,
             origin=context.sender,
             caller=context.frames[-1].caller if context.frames else context.sender,
             address=context.actor,
-        ),
-    )
+        )
+        outcome = execute(program, input, meter, host, environment)
     if len(outcome.output) <= most:
         return outcome
     why = f"the program returned {len(outcome.output)} bytes, at most {most} are kept"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from hashlib import sha256
 
 from synnergy.rejected import Rejected
 from synnergy.vm.blocks import VerifiedProgram
@@ -21,25 +20,24 @@ class ProgramCache:
     def __init__(self, prices: Mapping[str, int], capacity: int = 1024 * 1024) -> None:
         self._prices = dict(prices)
         self._capacity = capacity
-        self._programs: OrderedDict[bytes, tuple[int, VerifiedProgram]] = OrderedDict()
+        self._programs: OrderedDict[bytes, VerifiedProgram] = OrderedDict()
         self._size = 0
 
     def verified(self, code: bytes) -> VerifiedProgram | Rejected:
         """The program that `code` encodes, decoded and verified, or why it is refused."""
-        key = sha256(code).digest()
-        known = self._programs.get(key)
+        known = self._programs.get(code)
         if known is not None:
-            self._programs.move_to_end(key)
-            return known[1]
+            self._programs.move_to_end(code)
+            return known
         program = decode_program(code)
         if isinstance(program, Rejected):
             return program
         verified = verify(program, self._prices)
         if isinstance(verified, Rejected):
             return verified
-        self._programs[key] = (len(code), verified)
+        self._programs[code] = verified
         self._size += len(code)
         while self._size > self._capacity:
-            _, (size, _) = self._programs.popitem(last=False)
-            self._size -= size
+            oldest, _ = self._programs.popitem(last=False)
+            self._size -= len(oldest)
         return verified

@@ -58,11 +58,16 @@ def execute(
             machine.memory[segment.address : end] = segment.content
         _run(program.functions, machine)
     except Halt as halt:
-        if halt.status in ("trap", "out_of_gas"):
-            meter.burn_all()
-        where = halt.where or Where(0, 0)
-        return Outcome(halt.status, halt.output, before - meter.remaining, halt.rejection, where)
+        return ended(halt, meter, before)
     return Outcome("ok", machine.output, before - meter.remaining)
+
+
+def ended(halt: Halt, meter: Meter, before: int) -> Outcome:
+    """How a program ended that didn't end well, and had `before` gas when it began."""
+    if halt.status in ("trap", "out_of_gas"):
+        meter.burn_all()
+    where = halt.where or Where(0, 0)
+    return Outcome(halt.status, halt.output, before - meter.remaining, halt.rejection, where)
 
 
 def _run(functions: tuple[VerifiedFunction, ...], machine: Machine) -> None:

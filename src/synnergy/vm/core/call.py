@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from synnergy.gas.meter import OutOfGas
+from synnergy.gas.meter import Meter, OutOfGas
 from synnergy.rejected import Rejected
 from synnergy.vm.domain import DomainOpcode
-from synnergy.vm.machine import Halt, Machine, Operation, out_of_gas, trap
+from synnergy.vm.machine import Halt, Host, Machine, Operation, out_of_gas, trap
 from synnergy.vm.opcode import CoreOpcode, Immediate
 
 CALL = CoreOpcode(
@@ -20,6 +20,24 @@ CALL = CoreOpcode(
 OPCODES = (CALL,)
 
 
+def carry_out(
+    opcode: DomainOpcode, arguments: bytes, capacity: int, host: Host, meter: Meter
+) -> bytes:
+    """The verb's encoded result, of at most `capacity` bytes. Raises Halt where there is none."""
+    result = host.call(opcode, arguments, meter)
+    if isinstance(result, Rejected):
+        raise Halt("refused", result)
+    if isinstance(result, OutOfGas):
+        out_of_gas(result.needed, meter)
+    if len(result) > capacity:
+        trap(
+            "VM-18",
+            "result_too_large",
+            f"{opcode.name} returned {len(result)} bytes, room for {capacity}",
+        )
+    return result
+
+
 def call_domain(opcode: DomainOpcode) -> Operation:
     """The operation of a domain opcode: (args_ptr, args_len, out_ptr, out_cap) → length (VM-18).
 
@@ -31,17 +49,7 @@ def call_domain(opcode: DomainOpcode) -> Operation:
         machine.check(out, capacity)
         arguments = machine.read(address, length)
         machine.charge_copy(length)
-        result = machine.host.call(opcode, arguments, machine.meter)
-        if isinstance(result, Rejected):
-            raise Halt("refused", result)
-        if isinstance(result, OutOfGas):
-            out_of_gas(result.needed, machine.meter)
-        if len(result) > capacity:
-            trap(
-                "VM-18",
-                "result_too_large",
-                f"{opcode.name} returned {len(result)} bytes, room for {capacity}",
-            )
+        result = carry_out(opcode, arguments, capacity, machine.host, machine.meter)
         machine.charge_copy(len(result))
         machine.require(out, len(result))
         machine.memory[out : out + len(result)] = result
