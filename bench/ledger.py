@@ -89,7 +89,7 @@ def register(application: Application, addresses: Sequence[str], each: int = 50_
             for raw, value in changes:
                 assert value is not None
                 batch.put("state", raw, value)
-            tree.flush(partial(batch.put, "nodes"), partial(batch.delete, "nodes"))
+            tree.flush(partial(batch.change, "nodes"))
             header = msgspec.structs.replace(application.header, app_hash=tree.root)
             batch.put("blocks", height_key(0), encode(StoredBlock(header, b"", (), ())))
 
@@ -133,10 +133,23 @@ class BenchLedger:
 
     def transfers(self, count: int) -> list[bytes]:
         """Signed transfers between wallets drawn at random, valid in this order."""
+        pick = self.random.choice
+        return self._signed(
+            [(pick(self.senders), pick(self.recipients)) for _ in range(count)],
+        )
+
+    def apart(self, count: int) -> list[bytes]:
+        """As `transfers`, between twice `count` different wallets drawn at random."""
+        senders = self.random.sample(self.senders, count)
+        taken = {pair.address for pair in senders}
+        drawn = self.random.sample(self.recipients, 2 * count)
+        free = [address for address in drawn if address not in taken]
+        return self._signed(list(zip(senders, free, strict=False)))
+
+    def _signed(self, pairs: Sequence[tuple[KeyPair, str]]) -> list[bytes]:
         code = template("LEDGER_TRANSFER")
         made: list[bytes] = []
-        for _ in range(count):
-            pair = self.random.choice(self.senders)
+        for pair, recipient in pairs:
             nonce = self.nonces.get(pair.address, 0)
             self.nonces[pair.address] = nonce + 1
             body = Body(
@@ -147,7 +160,7 @@ class BenchLedger:
                 gas_price=1,
                 expiry_height=self.application.height + 1_000,
                 code=code,
-                data=encode(Transfer(self.random.choice(self.recipients), 1 + nonce)),
+                data=encode(Transfer(recipient, 1 + nonce)),
                 attachments=(),
             )
             signature = BodySignature(pair.public_key, pair.sign(signing_bytes(body)))

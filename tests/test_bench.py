@@ -10,7 +10,7 @@ def test_the_benchmarks_run() -> None:
     rows = [
         *transfers.rows(wallets=20, per_block=40, blocks=1),
         *interpreter.rows(rounds=40, repeats=1),
-        *scale.rows(few=20, many=300, blocks=1),
+        *scale.rows(few=20, many=300, blocks=1, per_block=10),
     ]
     names = [row.name for row in rows]
     assert len(set(names)) == len(names)

@@ -33,7 +33,7 @@ def write_until_killed(path: Path) -> None:
         with store.write() as batch:
             for key, value in rows:
                 batch.put("state", key, value)
-            tree.flush(partial(batch.put, "nodes"), partial(batch.delete, "nodes"))
+            tree.flush(partial(batch.change, "nodes"))
             number += 1
             batch.put("meta", b"batches", b"%d" % number)
         sys.stdout.write(f"{number}\n")

@@ -41,7 +41,7 @@ def fill(store: Store, items: dict[bytes, bytes]) -> None:
     with store.write() as batch:
         for key, value in items.items():
             batch.put("state", key, value)
-        tree.flush(partial(batch.put, "nodes"), partial(batch.delete, "nodes"))
+        tree.flush(partial(batch.change, "nodes"))
 
 
 def root_of(store: Store) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +29,14 @@ class Pages:
         return Tree(self.stored.get, cached_pages)
 
     def flush(self, tree: Tree) -> None:
-        tree.flush(self.stored.__setitem__, lambda key: self.stored.pop(key, None))
+        tree.flush(self.change)
+
+    def change(self, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
+        for key, value in changes:
+            if value is None:
+                self.stored.pop(key, None)
+            else:
+                self.stored[key] = value
 
 
 @lru_cache

@@ -318,12 +318,8 @@ class Application:
         header = working.finalised.header
         height = height_key(header.height)
         with self.store.write() as batch:
-            for key, value in working.changes:
-                if value is None:
-                    batch.delete("state", key)
-                else:
-                    batch.put("state", key, value)
-            self._tree.flush(partial(batch.put, "nodes"), partial(batch.delete, "nodes"))
+            batch.change("state", working.changes)
+            self._tree.flush(partial(batch.change, "nodes"))
             block = StoredBlock(header, signature, working.stored, working.finalised.events)
             batch.put("blocks", height, encode(block))
             for index, result in enumerate(working.finalised.results):
@@ -446,7 +442,7 @@ class Application:
             for key, value in journal.changes():
                 assert value is not None
                 batch.put("state", key, value)
-            self._tree.flush(partial(batch.put, "nodes"), partial(batch.delete, "nodes"))
+            self._tree.flush(partial(batch.change, "nodes"))
             batch.put("blocks", height_key(0), encode(StoredBlock(header, b"", (), ())))
             batch.put("meta", b"height", height_key(0))
             batch.put("meta", b"genesis", encode_genesis_file(self.genesis))

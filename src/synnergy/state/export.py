@@ -61,5 +61,5 @@ def import_state(batch: Batch, items: Iterable[Item], root: bytes) -> Rejected |
 
 def _grow(tree: Tree, leaves: list[Leaf], batch: Batch) -> None:
     tree.update_hashed(leaves)
-    tree.flush(partial(batch.put, "nodes"), partial(batch.delete, "nodes"))
+    tree.flush(partial(batch.change, "nodes"))
     leaves.clear()

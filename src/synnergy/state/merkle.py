@@ -38,6 +38,8 @@ Page = list[Entry]
 #: (sha256(key), sha256(value), or None to remove the key)
 Leaf = tuple[bytes, bytes | None]
 Load = Callable[[bytes], bytes | None]
+#: Stores values under keys, or (None) removes keys, such as `partial(batch.change, "nodes")`.
+Change = Callable[[Sequence[tuple[bytes, bytes | None]]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +97,18 @@ class Tree:
             self.root = _hash_entry(top)
         return self.root
 
-    def flush(self, put: Callable[[bytes, bytes], None], delete: Callable[[bytes], None]) -> None:
-        """Write the pending pages, in key order, and make them the committed tree."""
+    def flush(self, change: Change) -> None:
+        """Give the pending pages to `change`, in key order, and make them the committed tree."""
+        stored: list[tuple[bytes, bytes | None]] = []
         for path in sorted(self._pending):
             page = self._pending[path]
             if page is None:
-                delete(_KEY_PREFIX + path)
+                stored.append((_KEY_PREFIX + path, None))
                 self._cache.pop(path, None)
             else:
-                put(_KEY_PREFIX + path, _encode_page(page))
+                stored.append((_KEY_PREFIX + path, _encode_page(page)))
                 self._remember(path, page)
+        change(stored)
         self._pending.clear()
         self._committed_root = self.root
 
