@@ -49,7 +49,13 @@ def test_events(capsys: pytest.CaptureFixture[str], surroundings: Path, monkeypa
 def watch(url: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "synnergy", "events", "--follow", "--json", "--node", url]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+        # A shell's background job passes on that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
