@@ -37,6 +37,7 @@ from synnergy.wire.types import Amount, Digest, Gas, ShortText
 MAX_EXPIRY_AHEAD = 1_000_000
 #: Characters of a result's message; it is kept for ever (TX-6).
 MAX_MESSAGE = 4_000
+NOTHING_REJECTED = Rejected("", "", "")
 #: Bytes that a program may return or revert with: a verb's result fits, and it is kept for ever.
 MAX_RETURNED = 4_096
 
@@ -270,10 +271,10 @@ def pay(transaction: Transaction, journal: Journal, payer: str, gas_used: int) -
 
 def conclude(context: Context, outcome: Outcome, fee: int) -> Executed:
     """The result, and the receipts with the fee and gas that are known only now (RCPT-1)."""
-    rejected = outcome.rejection or Rejected("", "", "")
+    rejected = outcome.rejection or NOTHING_REJECTED
     message = rejected.message[:MAX_MESSAGE]
     gas_used = context.meter.used
-    receipts = [*(settlement.receipt for settlement in context.settlements), *context.attempts]
+    receipts = [settlement.receipt for settlement in context.settlements] + context.attempts
     receipts.sort(key=lambda receipt: receipt.index)
     receipts = [msgspec.structs.replace(receipt, fee=fee, gas=gas_used) for receipt in receipts]
     result = TransactionResult(
@@ -287,9 +288,9 @@ def conclude(context: Context, outcome: Outcome, fee: int) -> Executed:
         fee=fee,
         output=outcome.output,
         events=tuple(context.events),
-        receipts=tuple(receipt.id for receipt in receipts),
+        receipts=tuple([receipt.id for receipt in receipts]),
     )
-    outputs = tuple(settlement.output for settlement in context.settlements)
+    outputs = tuple([settlement.output for settlement in context.settlements])
     return Executed(result, tuple(receipts), outputs, tuple(context.erasures))
 
 

@@ -5,7 +5,7 @@ Whether the key that signed is the sender's is a matter of state, and of admissi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from synnergy.identity.keys import verify_signature
 from synnergy.rejected import Rejected
@@ -21,8 +21,7 @@ from synnergy.wire.transaction import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(msgspec.Struct, frozen=True, gc=False):
     """A decoded, well-formed envelope; `raw` are the bytes it came as."""
 
     id: bytes

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from synnergy.gas.meter import Meter
 from synnergy.gas.schedule import Schedule, load_schedule
@@ -89,8 +91,7 @@ class Frame:
     deployer: str
 
 
-@dataclass(slots=True)
-class Context:
+class Context(msgspec.Struct, eq=False):
     """One transaction's execution. The journal is the only way to change state.
 
     `artefact_chunk` reads a file's chunk, beside the tree, by digest. `frames` are the contracts
@@ -98,7 +99,8 @@ class Context:
     and `failed_models` outlive a rollback; `events` do not. `prepared` carries work from an
     opcode's price to its effect, so that an input is decoded once; `answers` keeps the outputs of
     this transaction's calls, by receipt, beside the wallet that asked. In `quoting` mode nothing
-    is authorised and no model runs.
+    is authorised and no model runs. A struct, each of which has empty lists of its own, since
+    one is made for every transaction.
     """
 
     journal: Journal
@@ -110,19 +112,19 @@ class Context:
     artefact_chunk: Callable[[bytes], Payload | None]
     programs: ProgramCache
     quoting: bool = False
-    frames: list[Frame] = field(default_factory=list[Frame])
+    frames: list[Frame] = []
     operations: int = 0
     invocations: int = 0
     verdict: Verdict | None = None
-    events: list[Event] = field(default_factory=list[Event])
-    settlements: list[Settlement] = field(default_factory=list[Settlement])
-    erasures: list[Erasure] = field(default_factory=list[Erasure])
-    answers: dict[bytes, Answer] = field(default_factory=dict[bytes, Answer])
+    events: list[Event] = []
+    settlements: list[Settlement] = []
+    erasures: list[Erasure] = []
+    answers: dict[bytes, Answer] = {}
     #: The INVOKE at hand, until it returns; those that failed for good; and why whatever failed.
     attempt: Receipt | None = None
-    attempts: list[Receipt] = field(default_factory=list[Receipt])
-    refusals: list[Rejected] = field(default_factory=list[Rejected])
-    failed_models: list[bytes] = field(default_factory=list[bytes])
+    attempts: list[Receipt] = []
+    refusals: list[Rejected] = []
+    failed_models: list[bytes] = []
     prepared: object = None
 
     @property
@@ -150,7 +152,11 @@ class Context:
     def emit(self, event: str, /, **attributes: object) -> None:
         """Record an event; bytes appear as hex."""
         shown = {
-            key: value.hex() if isinstance(value, bytes) else str(value)
+            key: value
+            if type(value) is str
+            else value.hex()
+            if isinstance(value, bytes)
+            else str(value)
             for key, value in attributes.items()
         }
         self.events.append(Event(event, shown))

@@ -26,26 +26,35 @@ class Resource:
 def wallet_entity(journal: Journal, governance: records.Governance, address: str) -> WalletEntity:
     """A wallet as policies see it; an address nobody registered is a wallet too."""
     wallet = records.wallets.load(journal, address)
-    # A contract is where its deployer is, and has what roles it has, but never governs; what
-    # stops the deployer stops it (CONTRACT-5).
-    answers = wallet
-    if wallet is not None and wallet.deployer is not None:
-        answers = records.wallets.load(journal, wallet.deployer)
-    roles = answers.roles if answers is not None and not answers.deregistered else ()
-    if answers is not wallet:
-        roles = tuple(role for role in roles if role != "regulator")
     denied = records.denials.load(journal, address)
-    both = [one for one in (wallet, answers) if one is not None]
+    denials = denied.count if denied is not None else 0
+    regulator = address in governance.regulators
+    if wallet is None:
+        return WalletEntity(address, regulator=regulator, denials=denials)
+    registered, frozen = not wallet.deregistered, wallet.frozen
+    jurisdiction, roles = wallet.jurisdiction, wallet.roles if registered else ()
+    if wallet.deployer is not None:
+        # A contract is where its deployer is, and has what roles it has, but never governs; what
+        # stops the deployer stops it (CONTRACT-5).
+        deployer = records.wallets.load(journal, wallet.deployer)
+        jurisdiction, roles = "", ()
+        if deployer is not None:
+            frozen = frozen or deployer.frozen
+            jurisdiction = deployer.jurisdiction
+            if deployer.deregistered:
+                registered = False
+            else:
+                roles = tuple(role for role in deployer.roles if role != "regulator")
     return WalletEntity(
         address=address,
-        registered=bool(both) and not any(one.deregistered for one in both),
-        frozen=any(one.frozen for one in both),
-        jurisdiction=answers.jurisdiction if answers is not None else "",
+        registered=registered,
+        frozen=frozen,
+        jurisdiction=jurisdiction,
         roles=roles,
-        regulator=address in governance.regulators,
+        regulator=regulator,
         operator="operator" in roles,
-        denials=denied.count if denied else 0,
-        flags=wallet.flags if wallet else (),
+        denials=denials,
+        flags=wallet.flags,
     )
 
 

@@ -58,7 +58,7 @@ class DomainHost:
                 f"{opcode.name} is accepted only as its template program, so that what is signed"
                 " is what was shown",
             )
-        if opcode.resource is not None:
+        if opcode.resource is not None and context.frames:
             further = (len(_principals(context)) - 1) * context.schedule.intrinsic["decision"].gas
             if further and not meter.charge(further):
                 return OutOfGas(further)

@@ -41,15 +41,9 @@ def recipient(context: Context, arguments: Transfer) -> Resource | Rejected:
 )
 def transfer(context: Context, arguments: Transfer) -> Transferred | Rejected:
     """Move an amount from the sender's balance to another wallet's."""
-    refused = pay_out(context, context.actor, arguments.to, arguments.amount) or move(
-        context.journal, context.actor, arguments.to, arguments.amount
-    )
+    sender, to, amount = context.actor, arguments.to, arguments.amount
+    refused = pay_out(context, sender, to, amount) or move(context.journal, sender, to, amount)
     if refused is not None:
         return refused
-    context.emit(
-        "ledger.transferred",
-        sender=context.actor,
-        recipient=arguments.to,
-        amount=arguments.amount,
-    )
-    return Transferred(arguments.amount)
+    context.emit("ledger.transferred", sender=sender, recipient=to, amount=amount)
+    return Transferred(amount)

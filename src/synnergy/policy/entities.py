@@ -15,7 +15,7 @@ CedarUid = dict[str, str]
 CedarRecord = Mapping[str, object]
 
 
-class WalletEntity(msgspec.Struct, frozen=True):
+class WalletEntity(msgspec.Struct, frozen=True, gc=False):
     """An account as policies see it. An unknown address is one that is not registered."""
 
     address: str

@@ -27,7 +27,7 @@ MAX_CALL_DEPTH = 64
 _Waiting = tuple[int, list[int], int, int]
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """How a program ended (VM-19). `output` is what it set, or reverted with; else empty.
 
     `rejection` and `where` are None where `status` is "ok".

@@ -97,4 +97,4 @@ def _limit(transaction: Transaction, around: Surroundings) -> Transaction | Reje
     if template_opcode(transaction.body.code) in (None, "CONTRACT_CALL"):
         wanted = min(wanted, intrinsic + MAX_PROGRAM_GAS)
     body = msgspec.structs.replace(transaction.body, gas_limit=wanted)
-    return replace(transaction, body=body)
+    return msgspec.structs.replace(transaction, body=body)
