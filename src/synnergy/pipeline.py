@@ -87,10 +87,11 @@ class Surroundings:
 
 def run_transaction(transaction: Transaction, journal: Journal, around: Surroundings) -> Executed:
     """The arrow from an authenticated transaction on. Changes state through `journal` only."""
-    stranger = check_key(transaction, journal)
+    wallet = records.wallets.load(journal, transaction.body.sender)
+    stranger = check_key(transaction, wallet)
     if stranger is not None:  # who didn't sign it says nothing of what becomes of it
         return inadmissible(bytes(32), stranger)
-    admitted = admit(transaction, journal, around)
+    admitted = admit(transaction, wallet, journal, around)
     if isinstance(admitted, Rejected):
         return inadmissible(transaction.id, admitted)
     reserve(transaction, journal, admitted)
@@ -137,14 +138,14 @@ def open_context(
 def intrinsic_gas(transaction: Transaction, schedule: Schedule) -> int:
     """Gas for carrying and verifying a transaction, before anything of it runs (GAS-4)."""
     body = transaction.body
-    lengths = [attachment.length for attachment in body.attachments]
+    lengths = [one.length for one in body.attachments] if body.attachments else ()
     return schedule.intrinsic_gas(len(body.data), len(body.code), lengths)
 
 
-def check_key(transaction: Transaction, journal: Journal) -> Rejected | None:
-    """Whether the key that signed is the sender's, as the journal stands (TX-5, ID-3)."""
+def check_key(transaction: Transaction, wallet: records.Wallet | None) -> Rejected | None:
+    """Whether the key that signed is the sender's, registered as `wallet` (TX-5, ID-3)."""
     sender = transaction.body.sender
-    if is_key_of(transaction.public_key, sender, records.wallets.load(journal, sender)):
+    if is_key_of(transaction.public_key, sender, wallet):
         return None
     return Rejected(
         "TX-5",
@@ -153,13 +154,20 @@ def check_key(transaction: Transaction, journal: Journal) -> Rejected | None:
     )
 
 
-def admit(transaction: Transaction, journal: Journal, around: Surroundings) -> str | Rejected:
-    """Who pays, or why the transaction is inadmissible. Reads state; runs nothing (TX-7, TX-8)."""
+def admit(
+    transaction: Transaction,
+    wallet: records.Wallet | None,
+    journal: Journal,
+    around: Surroundings,
+) -> str | Rejected:
+    """Who pays, or why the transaction is inadmissible. Reads state; runs nothing (TX-7, TX-8).
+
+    `wallet` is the sender's registration.
+    """
     body = transaction.body
     governance = records.governance.load(journal, records.SINGLE)
     assert governance is not None
     account = records.accounts.load(journal, body.sender)
-    wallet = records.wallets.load(journal, body.sender)
     if account is None or wallet is None:
         return Rejected(
             "TX-7",
@@ -254,8 +262,7 @@ def execute_program(context: Context) -> Outcome:
     verified = context.programs.verified(body.code)
     if isinstance(verified, Rejected):
         return Outcome("refused", b"", 0, verified)
-    template = template_opcode(body.code)
-    return run(context, verified, body.data, context.meter, template, MAX_RETURNED)
+    return run(context, verified, body.data, context.meter, verified.template, MAX_RETURNED)
 
 
 def pay(transaction: Transaction, journal: Journal, payer: str, gas_used: int) -> int:

@@ -199,7 +199,8 @@ class Application:
         transaction = self.authenticate(raw)
         if isinstance(transaction, Rejected):
             return transaction
-        payer = check_key(transaction, journal) or admit(transaction, journal, around)
+        wallet = records.wallets.load(journal, transaction.body.sender)
+        payer = check_key(transaction, wallet) or admit(transaction, wallet, journal, around)
         if isinstance(payer, Rejected):
             return payer
         reserve(transaction, journal, payer)
@@ -277,7 +278,8 @@ class Application:
                 continue
             stored.append(detach(transaction))
             payloads.keep(payloads_of(transaction))
-            if any(attachment.salt for attachment in transaction.attachments):
+            attachments = transaction.attachments
+            if attachments and any(attachment.salt for attachment in attachments):
                 mark = journal.checkpoint()
                 done = run_transaction(transaction, journal, around)
                 writes[index] = WriteSet(tuple(journal.written(mark)))

@@ -105,6 +105,8 @@ def payload_database(salt: bytes) -> str:
 
 def payloads_of(transaction: Transaction) -> dict[PayloadKey, Payload]:
     """A transaction's attachments as they are kept; those with a salt are their sender's."""
+    if not transaction.attachments:
+        return {}
     listed = zip(transaction.attachments, transaction.body.attachments, strict=True)
     return {
         (payload_database(attachment.salt), reference.commitment): Payload(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
@@ -77,17 +77,19 @@ class Schedule:
     def opcode_gas(self, name: str) -> int:
         return self.opcodes[name].gas
 
-    def intrinsic_gas(self, data_bytes: int, program_bytes: int, attachments: list[int]) -> int:
+    def intrinsic_gas(
+        self, data_bytes: int, program_bytes: int, attachments: Sequence[int]
+    ) -> int:
         """Gas for carrying a transaction: fixed header, bytes, one signature, verification.
 
         Header integers count at fixed width (inside `transaction`), so a quote doesn't depend
         on nonce, limit or price (GAS-4).
         """
         fixed, byte, program_byte, attachment = self._intrinsic_prices
-        carried = data_bytes + program_bytes + sum(attachments)
-        return (
-            fixed + byte * carried + program_byte * program_bytes + attachment * len(attachments)
-        )
+        gas = fixed + byte * (data_bytes + program_bytes) + program_byte * program_bytes
+        if attachments:
+            gas += byte * sum(attachments) + attachment * len(attachments)
+        return gas
 
     @cached_property
     def _intrinsic_prices(self) -> tuple[int, int, int, int]:

@@ -62,7 +62,8 @@ class Reader:
         context: dict[str, ContextValue] = {}
         for name, value in sorted(request.context.items()):
             if type(value) is int:
-                _check_integer(name, value)
+                if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                    raise _beyond(name)
                 if names is not None and name not in names:
                     value = 0
             elif isinstance(value, tuple):
@@ -92,7 +93,8 @@ class Reader:
         for name in _INTEGERS[kind]:
             value = getattr(entity, name)
             if type(value) is int:
-                _check_integer(name, value)
+                if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                    raise _beyond(name)
                 if self.names is not None and name not in self.names:
                     changed[name] = 0
         if not isinstance(entity, WalletEntity):
@@ -103,6 +105,5 @@ class Reader:
         return replace(entity, **changed)
 
 
-def _check_integer(name: str, value: int) -> None:
-    if not -MAX_INTEGER <= value <= MAX_INTEGER:
-        raise ValueError(f"{name} is outside the integers below 2^53")
+def _beyond(name: str) -> ValueError:
+    return ValueError(f"{name} is outside the integers below 2^53")

@@ -24,6 +24,7 @@ from typing import Final
 
 EMPTY_ROOT: Final = bytes(32)
 WIDTH: Final = 16
+_BITS = tuple(1 << position for position in range(WIDTH))
 _LEVELS = 4
 _TOP = 1
 CACHED_PAGES: Final = 16_384
@@ -265,14 +266,14 @@ def _path_end(siblings: list[bytes], entry: Entry) -> Path:
 def _encode_page(page: Page) -> bytes:
     """Two bytes of "occupied" bits, two of "leaf" bits (bit n for entry n), then the entries."""
     occupied = leaves = 0
-    ends = page[WIDTH:]
-    for position, entry in enumerate(ends):
+    entries: list[bytes] = []
+    for bit, entry in zip(_BITS, page[WIDTH:], strict=True):
         if entry is not None:
-            occupied |= 1 << position
+            occupied |= bit
             if len(entry) == _LEAF_BYTES:
-                leaves |= 1 << position
-    entries = b"".join([entry for entry in ends if entry is not None])
-    return occupied.to_bytes(2, "big") + leaves.to_bytes(2, "big") + entries
+                leaves |= bit
+            entries.append(entry)
+    return occupied.to_bytes(2, "big") + leaves.to_bytes(2, "big") + b"".join(entries)
 
 
 def _decode_page(stored: bytes) -> Page:

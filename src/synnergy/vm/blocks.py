@@ -54,12 +54,16 @@ class VerifiedFunction:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedProgram:
-    """Ready to execute; only `verifier.verify` makes one."""
+    """Ready to execute; only `verifier.verify` makes one.
+
+    `template` names the verb whose template it is, where that is known.
+    """
 
     memory_pages: int
     functions: tuple[VerifiedFunction, ...]
     data: tuple[Segment, ...]
     units: UnitPrices
+    template: str | None = None
 
 
 @dataclass(slots=True)

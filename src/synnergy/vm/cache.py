@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 
 from synnergy.rejected import Rejected
 from synnergy.vm.blocks import VerifiedProgram
 from synnergy.vm.program import decode_program
+from synnergy.vm.templates import template_opcode
 from synnergy.vm.verifier import verify
 
 
@@ -35,6 +37,7 @@ class ProgramCache:
         verified = verify(program, self._prices)
         if isinstance(verified, Rejected):
             return verified
+        verified = replace(verified, template=template_opcode(code))
         self._programs[code] = verified
         self._size += len(code)
         while self._size > self._capacity:

@@ -13,6 +13,7 @@ from synnergy.chain.queries.moment import Moment, fresh_journal
 from synnergy.identity.authenticate import Transaction, decode_transaction
 from synnergy.pipeline import Surroundings, check_key, intrinsic_gas, quote
 from synnergy.rejected import Rejected
+from synnergy.state import records
 from synnergy.vm.cache import ProgramCache
 from synnergy.vm.templates import template_opcode
 from synnergy.wire.codec import Struct
@@ -44,7 +45,8 @@ def quote_view(moment: Moment, application: Application, raw: bytes) -> QuoteVie
     if isinstance(transaction, Rejected):
         return transaction
     journal = fresh_journal(moment.view)
-    stranger = check_key(transaction, journal)
+    wallet = records.wallets.load(journal, transaction.body.sender)
+    stranger = check_key(transaction, wallet)
     if stranger is not None:
         return stranger
     header = moment.header
