@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from synnergy.opcodes.context import Context
 from synnergy.policy.entities import LedgerEntity, ModelEntity, WalletEntity
@@ -15,12 +16,11 @@ from synnergy.state.journal import Journal
 Fact = int | str | tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(msgspec.Struct, frozen=True):
     """What an action acts on, and the facts of this very action that policies may use."""
 
     entity: WalletEntity | ModelEntity | LedgerEntity
-    facts: Mapping[str, Fact] = field(default_factory=dict[str, Fact])
+    facts: Mapping[str, Fact] = {}
 
 
 def wallet_entity(journal: Journal, governance: records.Governance, address: str) -> WalletEntity:

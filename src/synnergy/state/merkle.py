@@ -173,8 +173,14 @@ class Tree:
             while stop < len(leaves) and nibbles[stop] == nibble:
                 stop += 1
             number = WIDTH + nibble
-            below = path + bytes((nibble,))
-            page[number] = self._change(below, page[number], leaves[start:stop])
+            entry, (key, value) = page[number], leaves[start]
+            if stop == start + 1 and (
+                entry is None or (len(entry) == _LEAF_BYTES and entry[:_HASH_BYTES] == key)
+            ):  # a leaf that stands alone, as most do
+                page[number] = None if value is None else key + value
+            else:
+                below = path + bytes((nibble,))
+                page[number] = self._change(below, entry, leaves[start:stop])
             changed.append(number)
             start = stop
         _join(page, changed)
@@ -187,10 +193,6 @@ class Tree:
                 raise ValueError(f"corrupt tree: the page at {path.hex()} is missing")
             page = list(committed)
         else:
-            if len(leaves) == 1:
-                key_hash, value_hash = leaves[0]
-                if entry is None or entry[:_HASH_BYTES] == key_hash:
-                    return None if value_hash is None else key_hash + value_hash
             if entry is not None:
                 present = {entry[:_HASH_BYTES]: entry[_HASH_BYTES:]}
                 leaves = sorted({**present, **dict(leaves)}.items())
