@@ -138,7 +138,7 @@ def test_golden_roots(vector: dict[str, object]) -> None:
     assert Pages().tree().update(items.items()).hex() == vector["root"]
 
 
-@pytest.mark.parametrize("damage", ["truncate", "extend", "lose"])
+@pytest.mark.parametrize("damage", ["truncate", "cut", "extend", "rise", "lose"])
 def test_damaged_pages_raise(damage: str) -> None:
     pages = Pages()
     tree = pages.tree()
@@ -147,6 +147,13 @@ def test_damaged_pages_raise(damage: str) -> None:
     deepest = max(pages.stored, key=len)
     if damage == "truncate":
         pages.stored[deepest] = pages.stored[deepest][:-1]
+    elif damage == "cut":
+        pages.stored[deepest] = pages.stored[deepest][:5]
+    elif damage == "rise":
+        # A leaf stored for an upper node, which only lower ends have.
+        head, rest = pages.stored[deepest][:8], pages.stored[deepest][8:]
+        header = int.from_bytes(head, "big") | 1
+        pages.stored[deepest] = header.to_bytes(8, "big") + bytes(64) + rest
     elif damage == "extend":
         pages.stored[deepest] += b"\x00"
     else:

@@ -179,10 +179,10 @@ def test_readonly_creates_nothing(tmp_path: Path) -> None:
 
 
 def test_a_future_format_is_refused(store: Store) -> None:  # STATE-5
-    put(store, "meta", FORMAT_KEY, b"2")
+    put(store, "meta", FORMAT_KEY, b"3")
     store.close()
     for _ in range(2):
-        with pytest.raises(ValueError, match="format b'2'"):
+        with pytest.raises(ValueError, match="format b'3'"):
             Store.open(store.path)
 
 

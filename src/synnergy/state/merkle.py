@@ -7,11 +7,10 @@ subtree of one key is that key's leaf at whatever depth, and every other is an i
     inner = sha256(01 || left || right)
 
 so the root depends on nothing but the set of (key, value). Nodes are stored in pages of four
-levels: what stands at a page's 16 lower ends is stored; the 15 nodes above them are computed when
-it is read, and again where something below them changes. A subtree is an *entry*: None if empty,
-`sha256(key) || sha256(value)` (64 bytes) if a single leaf, the inner node's hash (32 bytes)
-otherwise. Only that last kind has a page of its own, except at the root, whose page exists while
-the tree holds anything.
+levels: the 16 lower ends, and the 15 nodes above them, since a hash costs more to make than to
+read. A subtree is an *entry*: None if empty, `sha256(key) || sha256(value)` (64 bytes) if a single
+leaf, the inner node's hash (32 bytes) otherwise. Only that last kind has a page of its own, except
+at the root, whose page exists while the tree holds anything.
 """
 
 from __future__ import annotations
@@ -20,18 +19,28 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from struct import Struct
 from typing import Final
 
 EMPTY_ROOT: Final = bytes(32)
 WIDTH: Final = 16
-_BITS = tuple(1 << position for position in range(WIDTH))
-_LEVELS = 4
 _TOP = 1
 CACHED_PAGES: Final = 16_384
 _HASH_BYTES = 32
 _LEAF_BYTES = 64
 _PATH_NIBBLES = 64
 _KEY_PREFIX = b"p"
+_BITS = tuple(1 << number for number in range(2 * WIDTH))
+_ABOVE_ENDS = (1 << WIDTH) - 1
+_HEADER = Struct(">II")
+#: By how many there are: so many hashes, so many leaves in a row.
+_HASHES = [Struct(f"{_HASH_BYTES}s" * count) for count in range(2 * WIDTH + 1)]
+_LEAVES = [Struct(f"{_LEAF_BYTES}s" * count) for count in range(WIDTH + 1)]
+#: For each of a number's four bytes, by its value, which bits of the number are set there.
+_SET = [
+    [tuple(start + bit for bit in range(8) if value >> bit & 1) for value in range(256)]
+    for start in (0, 8, 16, 24)
+]
 
 Entry = bytes | None
 #: A page's nodes by number: 1 is its top, 2n and 2n + 1 are below n, 16 to 31 are its lower ends.
@@ -161,6 +170,13 @@ class Tree:
         """Apply sorted `leaves`, all below `path`, to the nodes of `page`, in place."""
         depth = len(path)
         at = depth >> 1
+        if len(leaves) == 1:
+            byte = leaves[0][0][at]
+            nibble = byte & 15 if depth & 1 else byte >> 4
+            number = WIDTH + nibble
+            page[number] = self._change(path + bytes((nibble,)), page[number], leaves)
+            _join(page, (number,))
+            return
         if depth & 1:
             nibbles = [key[at] & 15 for key, _ in leaves]
         else:
@@ -231,33 +247,37 @@ def _hash_entry(entry: Entry) -> bytes:
     return entry
 
 
-def _join(page: Page, changed: Iterable[int]) -> None:
-    """Make anew the nodes above the lower ends numbered `changed`, level by level.
-
-    A lone leaf rises, anything more becomes an inner node.
-    """
-    numbers = list(changed)
-    for _ in range(_LEVELS):
+def _join(page: Page, changed: Sequence[int]) -> None:
+    """Make anew the nodes above the lower ends numbered `changed`, level by level."""
+    numbers = changed
+    while len(numbers) > 1:
         above: list[int] = []
         for number in numbers:
             parent = number >> 1
-            if above and above[-1] == parent:
-                continue
-            above.append(parent)
-            left, right = page[number & ~1], page[number | 1]
-            if left is None or right is None:
-                lone = left or right
-                if lone is None or len(lone) == _LEAF_BYTES:
-                    page[parent] = lone
-                    continue
-                left, right = left or EMPTY_ROOT, right or EMPTY_ROOT
-            # `hash_inner` and `hash_leaf`, written out: this is where a block's hashing is done.
-            if len(left) == _LEAF_BYTES:
-                left = sha256(b"\x00" + left).digest()
-            if len(right) == _LEAF_BYTES:
-                right = sha256(b"\x00" + right).digest()
-            page[parent] = sha256(b"\x01" + left + right).digest()
+            if not above or above[-1] != parent:
+                above.append(parent)
+                page[parent] = _joined(page[number & ~1], page[number | 1])
         numbers = above
+    number = numbers[0]
+    while number > _TOP:
+        left, right = page[number & ~1], page[number | 1]
+        number >>= 1
+        page[number] = _joined(left, right)
+
+
+def _joined(left: Entry, right: Entry) -> Entry:
+    """The entry above two: a lone leaf rises, anything more becomes an inner node."""
+    if left is None or right is None:
+        lone = left or right
+        if lone is None or len(lone) == _LEAF_BYTES:
+            return lone
+        left, right = left or EMPTY_ROOT, right or EMPTY_ROOT
+    # `hash_inner` and `hash_leaf`, written out: this is where a block's hashing is done.
+    if len(left) == _LEAF_BYTES:
+        left = sha256(b"\x00" + left).digest()
+    if len(right) == _LEAF_BYTES:
+        right = sha256(b"\x00" + right).digest()
+    return sha256(b"\x01" + left + right).digest()
 
 
 def _path_end(siblings: list[bytes], entry: Entry) -> Path:
@@ -266,30 +286,50 @@ def _path_end(siblings: list[bytes], entry: Entry) -> Path:
 
 
 def _encode_page(page: Page) -> bytes:
-    """Two bytes of "occupied" bits, two of "leaf" bits (bit n for entry n), then the entries."""
-    occupied = leaves = 0
-    entries: list[bytes] = []
-    for bit, entry in zip(_BITS, page[WIDTH:], strict=True):
+    """The page, but for leaves above its lower ends, which follow from the rest.
+
+    Four bytes that tell the numbers of the inner nodes (bit n for n), four those of the leaves at
+    the lower ends, then the hashes of the former and the leaves, both in the order of numbers.
+    """
+    inner = leaves = 0
+    kept: list[bytes] = []
+    leaf_entries: list[bytes] = []
+    for bit, entry in zip(_BITS, page, strict=True):
         if entry is not None:
-            occupied |= bit
-            if len(entry) == _LEAF_BYTES:
+            if len(entry) == _HASH_BYTES:
+                inner |= bit
+                kept.append(entry)
+            elif bit > _ABOVE_ENDS:
                 leaves |= bit
-            entries.append(entry)
-    return occupied.to_bytes(2, "big") + leaves.to_bytes(2, "big") + b"".join(entries)
+                leaf_entries.append(entry)
+    return _HEADER.pack(inner, leaves) + b"".join(kept + leaf_entries)
 
 
 def _decode_page(stored: bytes) -> Page:
     """The page that `_encode_page` encoded; ValueError if its length doesn't fit."""
-    occupied = int.from_bytes(stored[:2], "big")
-    leaves = int.from_bytes(stored[2:4], "big")
+    if len(stored) < _HEADER.size:
+        raise ValueError(f"corrupt tree: a page of {len(stored)} bytes")
+    inner, leaves = _HEADER.unpack_from(stored)
+    hashed, ends = _numbers(inner), _numbers(leaves)
+    begin = _HEADER.size + _HASH_BYTES * len(hashed)
+    length = begin + _LEAF_BYTES * len(ends)
+    if length != len(stored) or leaves & (inner | _ABOVE_ENDS) or inner & 1:
+        raise ValueError(f"corrupt tree: a page of {len(stored)} bytes where {length} are meant")
     page = _empty_page()
-    offset = 4
-    for position in range(WIDTH):
-        if occupied >> position & 1:
-            length = _LEAF_BYTES if leaves >> position & 1 else _HASH_BYTES
-            page[WIDTH + position] = stored[offset : offset + length]
-            offset += length
-    if offset != len(stored) or leaves & ~occupied:
-        raise ValueError(f"corrupt tree: a page of {len(stored)} bytes where {offset} are meant")
-    _join(page, [number for number in range(WIDTH, 2 * WIDTH) if page[number] is not None])
+    hashes = _HASHES[len(hashed)].unpack_from(stored, _HEADER.size)
+    for number, entry in zip(hashed, hashes, strict=True):
+        page[number] = entry
+    for number, leaf in zip(ends, _LEAVES[len(ends)].unpack_from(stored, begin), strict=True):
+        # It rises to where another subtree joins it.
+        while number and not inner >> number & 1:
+            page[number] = leaf
+            number >>= 1
     return page
+
+
+def _numbers(bits: int) -> tuple[int, ...]:
+    """The numbers of the bits that are set, in order."""
+    first, second, third, fourth = _SET
+    return (
+        first[bits & 255] + second[bits >> 8 & 255] + third[bits >> 16 & 255] + fourth[bits >> 24]
+    )

@@ -36,7 +36,7 @@ DATABASES: Final = (
     "meta",
     "zeros",
 )
-FORMAT: Final = b"1"
+FORMAT: Final = b"2"
 FORMAT_KEY: Final = b"format"
 LOCK_FILE: Final = "node.lock"
 MAX_KEY_BYTES: Final = 511
