@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from synnergy.cli.agreements import agreed
 from synnergy.cli.command import From, command
 from synnergy.cli.ledger import Who, committed
 from synnergy.cli.reply import Reply, plain, reply, table
@@ -269,14 +270,7 @@ def _appoint(
 
 
 def _agreement(sent: Sent[governance.Agreement], arguments: msgspec.Struct) -> Reply:
-    agreement = sent.value
-    fields = {
-        **committed(sent),
-        "proposal": agreement.proposal.hex(),
-        "agreed": agreement.agreed,
-        "threshold": agreement.threshold,
-        "carried_out": agreement.carried_out,
-    }
+    agreement, fields = sent.value, agreed(sent)
     words = in_words(arguments)
     if agreement.carried_out:
         return reply(fields, plain(f"carried out: {words}"))

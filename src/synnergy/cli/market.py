@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +11,9 @@ import typer
 
 from synnergy.cli import models
 from synnergy.cli.command import From, InputFile, command
+from synnergy.cli.durations import parse_duration
 from synnergy.cli.ledger import committed
-from synnergy.cli.models import MILLISECONDS_PER_DAY, Model, offer_terms
+from synnergy.cli.models import Model, offer_terms
 from synnergy.cli.reply import Reply, listing, plain, reply
 from synnergy.cli.session import Session
 from synnergy.client import replies, verbs
@@ -86,8 +86,8 @@ def offer(
         raise WrongUse("usage", "either --price-per-call, or --price-per-period")
     if (price_per_period is None) != (period_days is None):
         raise WrongUse("usage", "--price-per-period and --period-days go together")
-    lifetime = parse_days(expires_after)
-    period = 0 if period_days is None else parse_days(period_days)
+    lifetime = max(1, parse_duration(expires_after, "days"))
+    period = 0 if period_days is None else max(1, parse_duration(period_days, "days"))
     shown = session.model(model)
     sent = session.sender(sender).send(
         verbs.model_offer(
@@ -252,17 +252,6 @@ def next_price(terms: replies.Licence | replies.Offer | None, time: int) -> int 
         return terms.price_per_call
     settled = isinstance(terms, replies.Licence) and time < terms.paid_until
     return 0 if settled else terms.price_per_period
-
-
-def parse_days(text: str) -> int:
-    """Days, with decimals, in ms; at least one millisecond."""
-    try:
-        days = Decimal(text)
-    except InvalidOperation:
-        raise WrongUse("bad_days", f"{text!r} is not a number of days") from None
-    if not days.is_finite() or days <= 0 or days > 10**6:
-        raise WrongUse("bad_days", f"{text!r} is not a number of days above 0")
-    return max(1, int(days * MILLISECONDS_PER_DAY))
 
 
 def _asker(

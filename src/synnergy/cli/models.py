@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from synnergy.cli.command import From, command, group
+from synnergy.cli.durations import DAY
 from synnergy.cli.ledger import committed
 from synnergy.cli.regulators import check_jurisdiction, digest_of
 from synnergy.cli.reply import Reply, listing, plain, reply, table
@@ -22,8 +23,6 @@ from synnergy.client.home import read_text
 from synnergy.client.models import read_model
 from synnergy.client.publication import check_name, check_publication
 from synnergy.client.uploads import upload
-
-MILLISECONDS_PER_DAY = 24 * 3600 * 1000
 
 Model = Annotated[
     str,
@@ -304,7 +303,7 @@ def _price(offer: replies.Offer | None) -> object:
 
 
 def _period(offer: replies.Offer) -> str:
-    return f"{offer.period / MILLISECONDS_PER_DAY:,g} days"
+    return f"{offer.period / DAY:,g} days"
 
 
 def _shape(spec: replies.TensorSpec) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, cast
 
 import msgspec
 import typer
 
+from synnergy.cli.agreements import agreed, progress
 from synnergy.cli.command import From, command, group
+from synnergy.cli.durations import HOUR, parse_duration
 from synnergy.cli.ledger import Who, committed
 from synnergy.cli.reply import Reply, listing, plain, reply, table
 from synnergy.cli.session import Session
@@ -18,8 +19,6 @@ from synnergy.client.failures import WrongUse
 from synnergy.client.transactions import Call
 from synnergy.opcodes.governance import Agreement
 from synnergy.state.records import FlagKind
-
-MILLISECONDS_PER_HOUR = 3_600_000
 
 
 def add_to(regulators: typer.Typer) -> None:
@@ -103,7 +102,7 @@ def limit(
     if lift == (amount is not None):
         raise WrongUse("usage", "either --amount with --period-hours, or --lift")
     address = session.address(who)
-    period = 0 if amount is None else parse_hours(period_hours)
+    period = 0 if amount is None else parse_duration(period_hours, "hours")
     sent = session.sender(sender).send(
         verbs.regulation_set_limit(address=address, amount=amount, period=period)
     )
@@ -143,20 +142,8 @@ def set_oversight(
     values = known | changed
     call: Call[Agreement] = verbs.regulation_set_oversight(**values)  # pyright: ignore[reportArgumentType]
     sent = session.sender(sender).send(call)
-    agreement = sent.value
-    fields = {
-        **committed(sent),
-        **values,
-        "agreed": agreement.agreed,
-        "threshold": agreement.threshold,
-        "carried_out": agreement.carried_out,
-    }
-    shown = (
-        "the parameters are in force"
-        if agreement.carried_out
-        else f"{agreement.agreed} of {agreement.threshold} regulators gave these so far"
-    )
-    return reply(fields, plain(shown))
+    shown = progress(sent.value, "the parameters are in force", "these")
+    return reply({**agreed(sent), **values}, plain(shown))
 
 
 def worded(flag: replies.Flag) -> str:
@@ -205,22 +192,11 @@ def worded_limit(limit: replies.Limit | None) -> str:
 
 def span(milliseconds: int) -> str:
     """A length of time in hours, or in seconds where it is short."""
-    if milliseconds % MILLISECONDS_PER_HOUR == 0:
-        return f"{milliseconds // MILLISECONDS_PER_HOUR:,} h"
+    if milliseconds % HOUR == 0:
+        return f"{milliseconds // HOUR:,} h"
     return f"{milliseconds / 1_000:,g} s"
 
 
 def moment(milliseconds: int) -> str:
     """A time for people, UTC."""
     return datetime.fromtimestamp(milliseconds / 1_000, UTC).isoformat(" ", "seconds")
-
-
-def parse_hours(text: str) -> int:
-    """Hours, with decimals, in ms."""
-    try:
-        hours = Decimal(text)
-    except InvalidOperation:
-        raise WrongUse("bad_hours", f"{text!r} is not a number of hours") from None
-    if not hours.is_finite() or hours <= 0 or hours > 10**6:
-        raise WrongUse("bad_hours", f"{text!r} is not a number of hours above 0")
-    return int(hours * MILLISECONDS_PER_HOUR)

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from synnergy.cli.agreements import agreed, progress
 from synnergy.cli.command import From, command, group
+from synnergy.cli.durations import DAY
 from synnergy.cli.ledger import committed
 from synnergy.cli.reply import Reply, plain, reply
 from synnergy.cli.session import Session
@@ -16,8 +18,6 @@ from synnergy.client.erasure import Found, erasable, look, targets_of
 from synnergy.client.failures import ClientError
 from synnergy.client.openings import forget_opening, openings_for
 from synnergy.client.references import check_digest
-
-MILLISECONDS_A_DAY = 24 * 3600 * 1000
 
 
 def add_to(app: typer.Typer) -> None:
@@ -108,30 +108,16 @@ def retention(
     sender: From,
 ) -> Reply:
     """Give a retention period; it is in force once enough regulators gave the same one."""
-    period = round(days * MILLISECONDS_A_DAY)
+    period = round(days * DAY)
     sent = session.sender(sender).send(verbs.regulation_set_retention(period=period))
-    agreement = sent.value
-    fields = {
-        **committed(sent),
-        "days": days,
-        "retention": period,
-        "agreed": agreement.agreed,
-        "threshold": agreement.threshold,
-        "carried_out": agreement.carried_out,
-        "proposal": agreement.proposal.hex(),
-    }
     kept = shown_days(period)
-    shown = (
-        f"payloads are kept {kept}"
-        if agreement.carried_out
-        else f"{agreement.agreed} of {agreement.threshold} regulators gave {kept} so far"
-    )
-    return reply(fields, plain(shown))
+    shown = progress(sent.value, f"payloads are kept {kept}", kept)
+    return reply({**agreed(sent), "days": days, "retention": period}, plain(shown))
 
 
 def shown_days(milliseconds: int) -> str:
     """A retention period for people."""
-    return f"for {milliseconds / MILLISECONDS_A_DAY:g} days" if milliseconds else "for ever"
+    return f"for {milliseconds / DAY:g} days" if milliseconds else "for ever"
 
 
 def _described(one: Found) -> dict[str, object]:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from synnergy.cli import governance, oversight
+from synnergy.cli.agreements import agreed, progress
 from synnergy.cli.command import From, command, group
 from synnergy.cli.ledger import Who, committed
 from synnergy.cli.payloads import retention
@@ -153,20 +154,8 @@ def set_policy(
 ) -> Reply:
     """Give the next policy set; it is in force once enough regulators gave the same text."""
     sent = session.sender(sender).send(verbs.regulation_set_policy(text=read_text(file)))
-    agreement = sent.value
-    fields = {
-        **committed(sent),
-        "agreed": agreement.agreed,
-        "threshold": agreement.threshold,
-        "carried_out": agreement.carried_out,
-        "proposal": agreement.proposal.hex(),
-    }
-    shown = (
-        "this policy set is in force"
-        if agreement.carried_out
-        else f"{agreement.agreed} of {agreement.threshold} regulators gave this text so far"
-    )
-    return reply(fields, plain(shown))
+    shown = progress(sent.value, "this policy set is in force", "this text")
+    return reply(agreed(sent), plain(shown))
 
 
 def check_policy(

@@ -204,10 +204,6 @@ class Node:
     def contract(self, address: str) -> replies.Contract:
         return self._read(f"/v1/contracts/{address}", replies.Contract)
 
-    def contract_program(self, address: str) -> bytes:
-        """The program that a contract runs."""
-        return self._bytes(f"/v1/contracts/{address}/program")
-
     # ---- policy ----------------------------------------------------------------------------
 
     def policy(self) -> replies.Policy:

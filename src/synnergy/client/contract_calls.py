@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synnergy.client import replies
-from synnergy.client.failures import ClientError, OutcomeUnknown
 from synnergy.client.home import Home
 from synnergy.client.inputs import canonical_bytes, read_inputs
-from synnergy.client.openings import OpeningFile, forget_opening, keep_opening
+from synnergy.client.invocation import salted, send_with_opening
+from synnergy.client.openings import OpeningFile
 from synnergy.client.transactions import Call, Sender, Sent
 from synnergy.opcodes.contracts import ContractCalled
 from synnergy.opcodes.inference import NO_LICENCE
 from synnergy.receipts.receipt import receipt_id
-from synnergy.wire.transaction import SALT_BYTES, Attachment
+from synnergy.wire.transaction import Attachment
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +39,13 @@ def call_with_input(
     if given is None:
         return sender.send(call, gas_limit=gas_limit)
     content = canonical_bytes(read_inputs(given.file, given.model.inputs), given.model.inputs)
-    attachment = Attachment(secrets.token_bytes(SALT_BYTES), content)
+    attachment = salted(content)
+
+    def opening_of(transaction: bytes) -> OpeningFile:
+        return _opening(attachment, given.model, transaction)
+
     call = replace(call, attachments=(attachment,))
-    kept: list[str] = []
-
-    def record(transaction: bytes) -> None:
-        opening = _opening(attachment, given.model, transaction)
-        keep_opening(home, opening)
-        kept.append(opening.receipt)
-
-    try:
-        sent = sender.send(call, record, gas_limit)
-    except OutcomeUnknown:
-        _forget(home, kept[:-1])
-        raise
-    except ClientError as failed:
-        _forget(home, [one for one in kept if one != failed.details.get("receipt")])
-        raise
-    _forget(home, [one for one in kept if one not in sent.receipts])
-    return sent
+    return send_with_opening(home, sender, call, opening_of, gas_limit)
 
 
 def _opening(attachment: Attachment, model: replies.Model, transaction: bytes) -> OpeningFile:
@@ -72,8 +59,3 @@ def _opening(attachment: Attachment, model: replies.Model, transaction: bytes) -
         reference_salt=None,
         reference=None,
     )
-
-
-def _forget(home: Home, receipts: list[str]) -> None:
-    for receipt in receipts:
-        forget_opening(home, receipt)

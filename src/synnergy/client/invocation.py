@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from synnergy.client import replies, verbs
 from synnergy.client.failures import ClientError, OutcomeUnknown, WrongUse
@@ -13,12 +14,14 @@ from synnergy.client.inputs import canonical_bytes
 from synnergy.client.openings import OpeningFile, forget_opening, keep_opening
 from synnergy.client.outputs import decode_outputs
 from synnergy.client.payloads import fetch_payload
-from synnergy.client.transactions import Call, Sender
+from synnergy.client.transactions import Call, Sender, Sent
 from synnergy.opcodes.inference import NO_LICENCE, Invoked
 from synnergy.receipts.receipt import output_salt, receipt_id
 from synnergy.tensor.encoding import NamedTensor
 from synnergy.tensor.types import Array
 from synnergy.wire.transaction import SALT_BYTES, Attachment
+
+R = TypeVar("R")
 
 #: A reference is a line, not a document.
 MAX_REFERENCE = 1_000
@@ -40,11 +43,11 @@ def build_call(
     model: replies.Model, licence: bytes | None, arrays: Mapping[str, Array], reference: str | None
 ) -> Call[Invoked]:
     """The call of a model on arrays, with fresh salts; without a licence it can only be quoted."""
-    attachments = [_salted(canonical_bytes(arrays, model.inputs))]
+    attachments = [salted(canonical_bytes(arrays, model.inputs))]
     if reference is not None:
         if len(reference) > MAX_REFERENCE:
             raise WrongUse("bad_reference", f"a reference has at most {MAX_REFERENCE} characters")
-        attachments.append(_salted(reference.encode()))
+        attachments.append(salted(reference.encode()))
     return verbs.inference_invoke(
         model=bytes.fromhex(model.id),
         licence=licence or NO_LICENCE,
@@ -59,24 +62,10 @@ def invoke(home: Home, sender: Sender, call: Call[Invoked], reference: str | Non
 
     A refused call that is in a block keeps its opening too: its receipt proves that it was made.
     """
-    kept: list[str] = []
-
-    def record(transaction: bytes) -> None:
-        opening = _opening(call, transaction, reference)
-        keep_opening(home, opening)
-        kept.append(opening.receipt)
-
-    try:
-        sent = sender.send(call, record)
-    except OutcomeUnknown:
-        _forget(home, kept[:-1])
-        raise
-    except ClientError as failed:
-        committed = failed.details.get("receipt")
-        _forget(home, [receipt for receipt in kept if receipt != committed])
-        raise
+    sent = send_with_opening(
+        home, sender, call, lambda transaction: _opening(call, transaction, reference)
+    )
     receipt = sent.value.receipt.hex()
-    _forget(home, [other for other in kept if other != receipt])
     return Invocation(
         receipt=receipt,
         transaction=sent.transaction,
@@ -85,6 +74,42 @@ def invoke(home: Home, sender: Sender, call: Call[Invoked], reference: str | Non
         fee=sent.fee,
         outputs=_fetch_outputs(sender, call, sent.transaction, sent.value),
     )
+
+
+def send_with_opening(
+    home: Home,
+    sender: Sender,
+    call: Call[R],
+    opening_of: Callable[[bytes], OpeningFile],
+    gas_limit: int | None = None,
+) -> Sent[R]:
+    """Send a call, keeping its opening before it leaves (CLIENT-8).
+
+    `opening_of` makes it for a transaction's id. Those of attempts that surely came to nothing are
+    forgotten again.
+    """
+    kept: list[str] = []
+
+    def record(transaction: bytes) -> None:
+        opening = opening_of(transaction)
+        keep_opening(home, opening)
+        kept.append(opening.receipt)
+
+    def forget_but(receipts: Container[object]) -> None:
+        for receipt in kept:
+            if receipt not in receipts:
+                forget_opening(home, receipt)
+
+    try:
+        sent = sender.send(call, record, gas_limit)
+    except OutcomeUnknown:
+        forget_but(kept[-1:])
+        raise
+    except ClientError as failed:
+        forget_but((failed.details.get("receipt"),))
+        raise
+    forget_but(sent.receipts)
+    return sent
 
 
 def _fetch_outputs(
@@ -106,7 +131,8 @@ def _fetch_outputs(
         ) from None
 
 
-def _salted(content: bytes) -> Attachment:
+def salted(content: bytes) -> Attachment:
+    """An attachment under a fresh salt."""
     return Attachment(secrets.token_bytes(SALT_BYTES), content)
 
 
@@ -123,8 +149,3 @@ def _opening(call: Call[Invoked], transaction: bytes, reference: str | None) -> 
         reference_salt=call.attachments[1].salt.hex() if reference is not None else None,
         reference=reference,
     )
-
-
-def _forget(home: Home, receipts: list[str]) -> None:
-    for receipt in receipts:
-        forget_opening(home, receipt)

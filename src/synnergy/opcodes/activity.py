@@ -46,19 +46,6 @@ def pay_out(context: Context, wallet: str, recipient: str | None, amount: int) -
     return None
 
 
-def check_limit(context: Context, wallet: str, amount: int) -> Rejected | None:
-    """Whether the wallet's limit allows `amount` more in the present period (OVR-11)."""
-    known = records.activities.load(context.journal, wallet)
-    return _over(known.limit, wallet, amount, context.block.time) if known is not None else None
-
-
-def record_outgoing(context: Context, wallet: str, recipient: str | None, amount: int) -> None:
-    """Record what left a wallet; `recipient` is None where nobody has it yet (OVR-2 … OVR-7)."""
-    if not _moves_nothing(wallet, recipient, amount):
-        before = records.activities.load(context.journal, wallet) or QUIET
-        _record(context, before, wallet, recipient, amount)
-
-
 def put_down(context: Context, wallet: str, amount: int) -> Rejected | None:
     """Count a deposit, which comes back, towards the limit and nothing else (OVR-11)."""
     before = records.activities.load(context.journal, wallet)

@@ -153,17 +153,14 @@ def authorise(context: Context, opcode: DomainOpcode, arguments: object) -> Reje
 
 def _principals(context: Context) -> list[tuple[str, str]]:
     """Who must be allowed: the origin; in a contract this and its deployer too (CONTRACT-5)."""
+    principals = [("", context.sender)]
     frame = context.frame
-    if frame is None:
-        return [("", context.sender)]
-    origin = [("", context.sender)]
-    if frame.deployer == context.sender:
-        return [*origin, (f"for the contract {frame.contract}: ", frame.contract)]
-    return [
-        *origin,
-        (f"for the contract {frame.contract}: ", frame.contract),
-        (f"for the contract's deployer {frame.deployer}: ", frame.deployer),
-    ]
+    if frame is not None:
+        principals.append((f"for the contract {frame.contract}: ", frame.contract))
+        if frame.deployer != context.sender:
+            deployer = f"for the contract's deployer {frame.deployer}: "
+            principals.append((deployer, frame.deployer))
+    return principals
 
 
 def denial_code(verdict: Verdict) -> str:
