@@ -14,15 +14,35 @@ from synnergy.chain.application import Application
 from synnergy.chain.genesis import (
     BadGenesis,
     Genesis,
+    GenesisValidator,
     GenesisWallet,
     chain_id_of,
     decode_genesis_file,
     encode_genesis_file,
     genesis_hash,
 )
+from synnergy.state import records
 from synnergy.state.store import Store
 from synnergy.wire.codec import encode
 from tests.ledger.harness import CONSUMER, OPERATOR, PUBLISHER, REGULATOR, SECOND, genesis, key
+
+
+def validator(name: str, power: int = 10, operator: str = OPERATOR.address) -> GenesisValidator:
+    keys = key(f"validator {name}")
+    return GenesisValidator(
+        keys.public_key.hex(), power, operator, keys.public_key.hex()[:40], f"http://{name}:7070"
+    )
+
+
+def network(**changes: object) -> Genesis:
+    """A genesis of two validators and of a node without a vote."""
+    nodes = (
+        validator("one"),
+        validator("two", 7, CONSUMER.address),
+        validator("three", 0, PUBLISHER.address),
+    )
+    return genesis(**({"signer": "", "validators": nodes} | changes))
+
 
 CHANGES: dict[str, object] = {
     "name": "other",
@@ -38,6 +58,7 @@ CHANGES: dict[str, object] = {
     "policy": genesis().policy + "\n",
     "signer": "0" * 64,
     "format": 2,
+    "validators": (validator("one"),),
 }
 
 
@@ -160,4 +181,65 @@ def test_a_genesis_that_cannot_start_a_chain_is_refused(
     assert store.get("meta", b"chain_id") is None
     application = Application(store, genesis())  # the store is as empty as before
     assert application.height == 0
+    store.close()
+
+
+def test_a_network_s_file_is_comet_bft_s(tmp_path: Path) -> None:
+    first = network(time=1_700_000_000_123)
+    content = encode_genesis_file(first)
+    assert decode_genesis_file(content) == first
+    read = json.loads(content)
+    assert read["genesis_time"] == "2023-11-14T22:13:20.123Z"
+    assert read["chain_id"] == chain_id_of(first)
+    assert [one["power"] for one in read["validators"]] == ["10", "7"]
+    assert read["validators"][0]["pub_key"]["type"] == "tendermint/PubKeyEd25519"
+    store = Store.open(tmp_path)
+    state = Application(store, first).journal()
+    listed = {bytes(key): value for key, value in records.validators.scan(state)}
+    assert {value.power for value in listed.values()} == {10, 7, 0}
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        (("genesis_time",), "2023-11-14T22:13:20Z", "genesis_time"),
+        (("chain_id",), "test-" + "0" * 32, "chain"),
+        (("initial_height",), "2", "initial_height"),
+        (("app_hash",), "00", "app_hash"),
+        (("validators", 0, "power"), "11", "validators"),
+        (("validators",), [], "validators"),
+        (("consensus_params", "block", "max_bytes"), "1", "consensus_params"),
+        (("app_state", "validators"), [], "chain"),
+        (("app_state",), None, "malformed"),
+    ],
+)
+def test_what_does_not_follow_from_app_state_is_refused(
+    where: tuple[str | int, ...], value: object, said: str
+) -> None:
+    document = json.loads(encode_genesis_file(network(time=1_700_000_000_123)))
+    inner = document
+    for part in where[:-1]:
+        inner = inner[part]
+    inner[where[-1]] = value
+    with pytest.raises(BadGenesis, match=said):
+        decode_genesis_file(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"signer": "0" * 64}, "not both"),
+        ({"validators": (validator("one", 0),)}, "has a vote"),
+        ({"validators": (validator("one"), validator("one", 3, CONSUMER.address))}, "public_key"),
+        ({"validators": (validator("one"), validator("two"))}, "operator"),
+        ({"validators": (validator("one", 1, key("nobody").address),)}, "not among the wallets"),
+    ],
+)
+def test_validators_that_cannot_be_are_named(
+    changes: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    store = Store.open(tmp_path)
+    with pytest.raises(BadGenesis, match=said):
+        Application(store, network(**changes))
     store.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synnergy.chain.genesis import GENESIS_FORMAT, BadGenesis, Genesis
+from synnergy.chain.genesis import GENESIS_FORMAT, LATEST_TIME, BadGenesis, Genesis
 from synnergy.identity.address import address_of, is_address
 from synnergy.opcodes.entities import wallet_entity
 from synnergy.opcodes.flags import DEFAULT_OVERSIGHT
@@ -13,8 +13,8 @@ from synnergy.state import records
 from synnergy.state.accumulator import Accumulator
 from synnergy.state.journal import Journal
 
-#: The year 3000 in ms, far from where deadlines would leave the integers of WIRE-3.
-LATEST_TIME = 32_503_680_000_000
+#: Nodes of a network, with and without a vote.
+MAX_VALIDATORS = 128
 
 
 def apply_genesis(genesis: Genesis, journal: Journal) -> None:
@@ -59,6 +59,18 @@ def apply_genesis(genesis: Genesis, journal: Journal) -> None:
     record = records.PolicyRecord(1, policy_digest(genesis.policy), genesis.policy, 0)
     records.policies.save(journal, 1, record)
     records.receipts_root.save(journal, records.SINGLE, Accumulator())
+    for validator in genesis.validators:
+        records.validators.save(
+            journal,
+            bytes.fromhex(validator.public_key),
+            records.Validator(
+                power=validator.power,
+                operator=validator.operator,
+                node_id=bytes.fromhex(validator.node_id),
+                endpoint=validator.endpoint,
+                height=0,
+            ),
+        )
     governance = records.governance.load(journal, records.SINGLE)
     assert governance is not None
     regulators = [wallet_entity(journal, governance, address) for address in genesis.regulators]
@@ -96,3 +108,23 @@ def _check(genesis: Genesis) -> None:
             raise BadGenesis(f"{wallet.address}: the role regulator is for the listed regulators")
     if sum(wallet.balance for wallet in genesis.wallets) >= 2**53:
         raise BadGenesis("the supply must be below 2^53")
+    _check_validators(genesis, set(addresses))
+
+
+def _check_validators(genesis: Genesis, wallets: set[str]) -> None:
+    """Either one key signs the blocks, or validators with keys of their own do (NET-1)."""
+    validators = genesis.validators
+    if not validators:
+        return
+    if genesis.signer:
+        raise BadGenesis("either a signer or validators make the blocks, not both")
+    if len(validators) > MAX_VALIDATORS:
+        raise BadGenesis(f"a network has at most {MAX_VALIDATORS} nodes, not {len(validators)}")
+    if not any(validator.power for validator in validators):
+        raise BadGenesis("no validator has a vote")
+    for what in ("public_key", "node_id", "operator"):
+        if len({getattr(validator, what) for validator in validators}) != len(validators):
+            raise BadGenesis(f"two validators have the same {what}")
+    for validator in validators:
+        if validator.operator not in wallets:
+            raise BadGenesis(f"the operator {validator.operator} is not among the wallets")

@@ -32,6 +32,9 @@ Role = Literal["consumer", "operator", "publisher", "regulator", "trainer"]
 #: What can be noticed about a wallet (OVR-2 … OVR-7).
 FlagKind = Literal["amount", "ceiling", "denials", "ramp", "ring", "velocity"]
 Risk = Literal["minimal", "limited", "high"]
+#: A validator's weight in CometBFT; what all of them may weigh together is far from its bounds.
+VotingPower = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+NodeId = Annotated[bytes, Meta(min_length=20, max_length=20)]
 ModelId = Annotated[bytes, Meta(min_length=20, max_length=20)]
 
 
@@ -399,6 +402,20 @@ class Stored(Struct, frozen=True):
     value: bytes
 
 
+class Validator(Struct, frozen=True):
+    """A node of the network, under its consensus key (NET-2); without `power` it has no vote.
+
+    `operator` is the wallet that answers for it, `node_id` how CometBFT's peers call it, and
+    `endpoint` the URL of its API, "" where not public; admitted at `height`, 0 in genesis.
+    """
+
+    power: VotingPower
+    operator: Address
+    node_id: NodeId
+    endpoint: ShortText
+    height: Height
+
+
 class Marker(Struct, frozen=True):
     """Presence of the key is the information."""
 
@@ -442,6 +459,8 @@ contracts = Table(b"ct", "contracts", Contract)
 programs = Table(b"pg", "programs", ContractProgram)
 #: (contract, key) → value.
 storage = Table(b"cs", "storage", Stored)
+#: Consensus key → node of the network; empty where one node makes the blocks.
+validators = Table(b"va", "validators", Validator)
 receipts_root = Table(b"rr", "receipts", Accumulator)
 
 #: Key of the tables that hold a single record.
