@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from synnergy.engines.solo import Committed
+from synnergy.engines.waiting import Committed
 from synnergy.rejected import Rejected
 
 

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from synnergy.api.app import create_app
 from synnergy.api.node import Node
 from synnergy.api.waiting import READERS
-from synnergy.engines.solo import Committed
+from synnergy.engines.waiting import Committed
 from synnergy.pipeline import TransactionResult
 from synnergy.rejected import Rejected
 from tests.api.fakes import FakeEngine, Promise

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from synnergy.engines.solo import SoloEngine, Submitted
+from synnergy.engines.solo import SoloEngine
+from synnergy.engines.waiting import Submitted
 from synnergy.opcodes import erasure
 from synnergy.opcodes import ledger as money
 from synnergy.state.store import Store, StoreFull

@@ -14,7 +14,8 @@ from itertools import count
 from pathlib import Path
 
 from synnergy.chain.application import Application
-from synnergy.engines.solo import SoloEngine, Submitted
+from synnergy.engines.solo import SoloEngine
+from synnergy.engines.waiting import Submitted
 from synnergy.state import records
 from synnergy.state.store import Batch, Store
 from tests.crash.load import envelope

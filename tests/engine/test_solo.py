@@ -13,7 +13,9 @@ import pytest
 
 from synnergy.chain.replay import replay
 from synnergy.engines import solo
-from synnergy.engines.solo import Committed, SoloEngine, Submitted
+from synnergy.engines import waiting as room
+from synnergy.engines.solo import SoloEngine
+from synnergy.engines.waiting import Committed, Submitted
 from synnergy.opcodes import artefacts
 from synnergy.opcodes import ledger as money
 from synnergy.rejected import Rejected
@@ -117,7 +119,7 @@ def test_too_many_waiting_transactions_are_held_back(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ENG-2"""
-    monkeypatch.setattr(solo, "MAX_WAITING", 3)
+    monkeypatch.setattr(room, "MAX_WAITING", 3)
     engine = SoloEngine(ledger.application, SIGNER)
     waiting = [submitted(engine, transfer(ledger, nonce)) for nonce in range(3)]
     refused = engine.submit(transfer(ledger, 3))
@@ -134,7 +136,7 @@ def test_too_many_waiting_bytes_are_held_back(
 ) -> None:
     """ENG-2, and that what left made room again."""
     size = len(transfer(ledger, 0))
-    monkeypatch.setattr(solo, "MAX_WAITING_BYTES", 2 * size + 10)
+    monkeypatch.setattr(room, "MAX_WAITING_BYTES", 2 * size + 10)
     engine = SoloEngine(ledger.application, SIGNER)
     waiting = [submitted(engine, transfer(ledger, nonce)) for nonce in range(2)]
     refused = engine.submit(transfer(ledger, 2))
@@ -144,7 +146,7 @@ def test_too_many_waiting_bytes_are_held_back(
     for nonce in range(2, 6):
         committed(engine, transfer(ledger, nonce))
     engine.stop()
-    assert engine._waiting_bytes == 0
+    assert engine.mempool_size == 0
 
 
 def test_a_deadline_makes_a_block_without_transactions(

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from synnergy.chain.application import Application
 from synnergy.chain.queries.moment import Moment, open_moment
-from synnergy.engines.solo import Committed
+from synnergy.engines.waiting import Committed
 from synnergy.rejected import Rejected
 
 

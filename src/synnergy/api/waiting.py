@@ -14,7 +14,7 @@ from anyio import CapacityLimiter, to_thread
 
 from synnergy.api.errors import busy
 from synnergy.api.node import Engine, Waiting
-from synnergy.engines.solo import Committed
+from synnergy.engines.waiting import Committed
 from synnergy.rejected import Rejected
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +42,7 @@ from synnergy.chain.first_state import apply_genesis
 from synnergy.chain.genesis import Genesis, chain_id_of, encode_genesis_file
 from synnergy.chain.payloads import Overwriter, PayloadChanges, next_expiry
 from synnergy.chain.snapshot import Manifest, restore_snapshot, write_snapshot
+from synnergy.chain.validators import reweighed
 from synnergy.chain.verified import Authenticator
 from synnergy.chain.versions import BadNode, activate, check_version, schedule_at
 from synnergy.gas.schedule import Schedule
@@ -79,6 +80,8 @@ STACK_FRAMES = 4_000
 MAX_BLOCK_BYTES = 8 * 1024 * 1024
 
 
+#: The envelopes that an engine keeps together: one, or those of a bundle.
+Entry = tuple[bytes, ...]
 #: Every transaction of a block is executed.
 NOTHING_ARCHIVED: Mapping[int, Archived] = MappingProxyType({})
 
@@ -94,11 +97,15 @@ class Queried:
 
 @dataclass(frozen=True, slots=True)
 class Finalised:
-    """A block that was executed and is not yet durable."""
+    """A block that was executed and is not yet durable.
+
+    `validators` are the consensus keys whose voting power it changed, sorted, with the new power.
+    """
 
     header: Header
     results: tuple[TransactionResult, ...]
     events: tuple[Event, ...]
+    validators: tuple[tuple[bytes, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,22 +213,37 @@ class Application:
         reserve(transaction, journal, payer)
         return transaction
 
-    def prepare(self, waiting: list[bytes]) -> tuple[bytes, ...]:
+    def prepare(self, waiting: Sequence[bytes]) -> tuple[bytes, ...]:
         """The first of `waiting` that fit a block by bytes and gas; what fails a check is left."""
+        chosen = self.prepare_entries([(raw,) for raw in waiting])
+        return tuple(raw for (raw,) in chosen)
+
+    def prepare_entries(
+        self, waiting: Sequence[Entry], max_bytes: int = MAX_BLOCK_BYTES
+    ) -> tuple[Entry, ...]:
+        """As `prepare`, for envelopes that come together; no entry is rewritten (NET-20).
+
+        Left are entries that carry something unauthentic, and those of which nothing passes its
+        check.
+        """
         journal = self._working_journal()
         around = self.surroundings(self.height + 1, self.header.time, journal, {})
-        room, gas = MAX_BLOCK_BYTES, around.schedule.limits["block"].gas
-        chosen: list[bytes] = []
-        self.authenticate.ahead(waiting)
-        for raw in waiting:
-            transaction = self._check(raw, journal, around)
-            if isinstance(transaction, Rejected):
+        room, gas = min(max_bytes, MAX_BLOCK_BYTES), around.schedule.limits["block"].gas
+        chosen: list[Entry] = []
+        self.authenticate.ahead([raw for entry in waiting for raw in entry])
+        for entry in waiting:
+            authentic = [self.authenticate(raw) for raw in entry]
+            transactions = [one for one in authentic if isinstance(one, Transaction)]
+            if len(transactions) < len(entry):
                 continue
-            room -= len(raw)
-            gas -= transaction.body.gas_limit
+            checked = [self._check(raw, journal, around) for raw in entry]
+            if all(isinstance(one, Rejected) for one in checked):
+                continue
+            room -= sum(map(len, entry))
+            gas -= sum(transaction.body.gas_limit for transaction in transactions)
             if room < 0 or gas < 0:
                 break
-            chosen.append(raw)
+            chosen.append(entry)
         return tuple(chosen)
 
     def process(self, proposal: Proposal) -> Rejected | None:
@@ -306,7 +328,7 @@ class Application:
             transactions=transactions_root(tuple(stored)),
             results=results_root(results, tuple(events), encoded),
         )
-        finalised = Finalised(header, results, tuple(events))
+        finalised = Finalised(header, results, tuple(events), reweighed(self.store.get, changes))
         self._working = _Working(
             finalised, journal, changes, encoded, receipts, payloads, tuple(stored), writes, before
         )

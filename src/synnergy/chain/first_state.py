@@ -13,9 +13,6 @@ from synnergy.state import records
 from synnergy.state.accumulator import Accumulator
 from synnergy.state.journal import Journal
 
-#: Nodes of a network, with and without a vote.
-MAX_VALIDATORS = 128
-
 
 def apply_genesis(genesis: Genesis, journal: Journal) -> None:
     """Write the first state. Raises BadGenesis naming what cannot be (CHAIN-2)."""
@@ -118,8 +115,10 @@ def _check_validators(genesis: Genesis, wallets: set[str]) -> None:
         return
     if genesis.signer:
         raise BadGenesis("either a signer or validators make the blocks, not both")
-    if len(validators) > MAX_VALIDATORS:
-        raise BadGenesis(f"a network has at most {MAX_VALIDATORS} nodes, not {len(validators)}")
+    if len(validators) > records.MAX_VALIDATORS:
+        raise BadGenesis(
+            f"a network has at most {records.MAX_VALIDATORS} nodes, not {len(validators)}"
+        )
     if not any(validator.power for validator in validators):
         raise BadGenesis("no validator has a vote")
     for what in ("public_key", "node_id", "operator"):

@@ -34,6 +34,8 @@ FlagKind = Literal["amount", "ceiling", "denials", "ramp", "ring", "velocity"]
 Risk = Literal["minimal", "limited", "high"]
 #: A validator's weight in CometBFT; what all of them may weigh together is far from its bounds.
 VotingPower = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+#: Nodes of a network, with and without a vote.
+MAX_VALIDATORS = 128
 NodeId = Annotated[bytes, Meta(min_length=20, max_length=20)]
 ModelId = Annotated[bytes, Meta(min_length=20, max_length=20)]
 

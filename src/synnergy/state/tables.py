@@ -111,6 +111,11 @@ class Table(Generic[V]):
             raise ValueError(f"table {self.name}: a key of one component is written without tuple")
         return _checked(self.prefix + encode_parts(key), self.name)
 
+    def key_of(self, raw: bytes) -> Any:
+        """The key of a record as it was saved, a single value or a tuple, from its state key."""
+        parts = decode_parts(raw[PREFIX_BYTES:])
+        return parts[0] if len(parts) == 1 else parts
+
     def load(self, state: Reader, key: Key) -> V | None:
         """The record under `key`, or None. Raises ValueError if the stored bytes are corrupt."""
         raw = self._text_key(key) if type(key) is str else self.raw_key(key)
@@ -147,7 +152,5 @@ class Table(Generic[V]):
             start = max(start, self.raw_key(after) + b"\x00")
         found: list[tuple[Any, V]] = []
         for raw, stored in state.scan(start, stop, limit):
-            parts = decode_parts(raw[PREFIX_BYTES:])
-            key = parts[0] if len(parts) == 1 else parts
-            found.append((key, decode_trusted(stored, self.kind)))
+            found.append((self.key_of(raw), decode_trusted(stored, self.kind)))
         return found

@@ -1,0 +1,126 @@
+"""The waiting room: transactions that were checked and are in no block yet (ENG-2).
+
+Both engines keep one. Each check sees what the transactions before it reserve; after a block what
+still waits is checked against the new state.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from synnergy.chain.application import Application
+from synnergy.chain.versions import BadNode
+from synnergy.identity.authenticate import Transaction
+from synnergy.pipeline import TransactionResult
+from synnergy.rejected import Rejected
+from synnergy.state.journal import Journal
+
+#: Transactions that may wait; beyond it clients are told to come back (ENG-2).
+MAX_WAITING = 5_000
+MAX_WAITING_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Where a transaction landed, and what became of it."""
+
+    height: int
+    index: int
+    result: TransactionResult
+
+
+@dataclass(slots=True)
+class Submitted:
+    """A transaction that waits for its block. `entry` is the mempool's that carries it, if any."""
+
+    transaction: bytes
+    raw: bytes
+    entry: bytes | None = None
+    committed: Committed | None = None
+    dropped: Rejected | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self, timeout: float) -> Committed | None:
+        """What became of it, or None where it isn't in a block within `timeout` seconds."""
+        self.done.wait(timeout)
+        return self.committed
+
+
+class WaitingRoom:
+    """What waits, in order. Every method is called by whoever holds `lock`, but for `status`."""
+
+    def __init__(self, application: Application, most: int | None = None) -> None:
+        self.lock = threading.Condition()
+        #: Why nothing is accepted any more.
+        self.closed: Rejected | None = None
+        self.waiting: OrderedDict[bytes, Submitted] = OrderedDict()
+        self._application = application
+        self._most = MAX_WAITING if most is None else most
+        self._bytes = 0
+        self._checked: Journal = application.journal()
+
+    def __len__(self) -> int:
+        return len(self.waiting)
+
+    def status(self, transaction: bytes) -> str | None:
+        """`pending` for a transaction that waits, else None."""
+        with self.lock:
+            return "pending" if transaction in self.waiting else None
+
+    def enter(self, transaction: Transaction) -> Submitted | Rejected:
+        """Let a transaction wait for a block, or say why not; one that waits already is itself."""
+        if self.closed is not None:
+            return self.closed
+        known = self.waiting.get(transaction.id)
+        if known is not None:
+            return known
+        raw = transaction.raw
+        full = self._bytes + len(raw) > MAX_WAITING_BYTES
+        if full or len(self.waiting) >= self._most:
+            return Rejected(
+                "ENG-2", "busy", f"{len(self.waiting)} transactions are waiting; try again"
+            )
+        try:
+            checked = self._application.check(raw, self._checked)
+        except BadNode as lacking:  # the version of the next block, which the engine finds too
+            return Rejected("ENG-1", "halted", str(lacking))
+        if isinstance(checked, Rejected):
+            return checked
+        submitted = Submitted(transaction.id, raw)
+        self.waiting[transaction.id] = submitted
+        self._bytes += len(raw)
+        self.lock.notify_all()
+        return submitted
+
+    def settle(self, height: int, results: Sequence[TransactionResult]) -> None:
+        """A block was committed: tell those that are in it, and check the others again."""
+        for index, result in enumerate(results):
+            if result.status == "inadmissible":  # it waits, or is told why not, like any other
+                continue
+            submitted = self.waiting.pop(result.transaction, None)
+            if submitted is not None:
+                self._bytes -= len(submitted.raw)
+                submitted.committed = Committed(height, index, result)
+                submitted.done.set()
+        self._checked = self._application.journal()
+        for identifier, submitted in list(self.waiting.items()):
+            checked = self._application.check(submitted.raw, self._checked)
+            if isinstance(checked, Rejected):
+                del self.waiting[identifier]
+                self._drop(submitted, checked)
+
+    def close(self, why: Rejected) -> None:
+        """Accept nothing any more, and tell what still waits that it will be in no block."""
+        self.closed = why
+        for submitted in self.waiting.values():
+            self._drop(submitted, why)
+        self.waiting.clear()
+        self.lock.notify_all()
+
+    def _drop(self, submitted: Submitted, why: Rejected) -> None:
+        self._bytes -= len(submitted.raw)
+        submitted.dropped = why
+        submitted.done.set()
