@@ -1,0 +1,1 @@
+"""The engine for many validators: CometBFT orders transactions, the application executes them."""

@@ -1,0 +1,386 @@
+"""What CometBFT keeps on disk, and the settings that its `config.toml` is written from.
+
+HOME/validator.json                     our settings, which people edit
+HOME/genesis.json                       the genesis, which CometBFT reads where it stands
+HOME/cometbft/config/config.toml        written anew at every start from our settings
+HOME/cometbft/config/node_key.json      the key by which other nodes know this one
+HOME/cometbft/config/priv_validator_key.json    the consensus key
+HOME/cometbft/data/priv_validator_state.json    what the consensus key signed last
+HOME/cometbft/data/                     blocks and the state of consensus
+HOME/cometbft/abci.sock                 where CometBFT reaches the application
+
+Keys stand as CometBFT keeps them: not encrypted, readable by their owner alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from synnergy.identity.keys import SEED_BYTES, KeyPair
+from synnergy.wire.transaction import MAX_ENVELOPE_BYTES
+
+SETTINGS_FORMAT: Final = 1
+#: What the kernel takes for the path of a Unix socket everywhere, its closing zero byte left out.
+MAX_SOCKET_PATH_BYTES: Final = 103
+#: A mempool entry is one transaction, or a bundle that is no longer than the longest one.
+MAX_ENTRY_BYTES: Final = MAX_ENVELOPE_BYTES + 64 * 1024
+#: Entries that CometBFT's mempool takes; the engine pushes back long before.
+MEMPOOL_ENTRIES: Final = 30_000
+MEMPOOL_BYTES: Final = 512 * 1024 * 1024
+#: How often a block is made when nothing happens: block time, and with it expiry, is that exact.
+EMPTY_BLOCKS_INTERVAL: Final = "10s"
+
+HEX_KEY = r"^[0-9a-f]{64}$(?!\n)"
+NODE_ID = r"^[0-9a-f]{40}$(?!\n)"
+_HOST = r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})"
+_ADDRESS = rf"{_HOST}:[0-9]{{1,5}}"
+ADDRESS = rf"^{_ADDRESS}$(?!\n)"
+PEER = rf"^[0-9a-f]{{40}}@{_ADDRESS}$(?!\n)"
+_OWNER_ONLY: Final = 0o600
+_FOLDER: Final = 0o700
+
+Address = Annotated[str, Meta(pattern=ADDRESS, description="HOST:PORT")]
+Peer = Annotated[str, Meta(pattern=PEER, description="NODE_ID@HOST:PORT")]
+
+
+T = TypeVar("T")
+
+
+class BadFiles(Exception):
+    """CometBFT's files cannot be used as they are; the message names the file and what to do."""
+
+
+class StateSync(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From where a node that has nothing yet takes a snapshot, and the block that it trusts."""
+
+    rpc_servers: Annotated[tuple[Address, ...], Meta(min_length=2, max_length=16)]
+    trust_height: Annotated[int, Meta(ge=1, lt=2**53)]
+    trust_hash: Annotated[str, Meta(pattern=HEX_KEY)]
+
+
+class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`validator.json`: where this validator listens, and the others that it keeps connected to.
+
+    `external` is the address that others reach `p2p` by, where the two differ.
+    """
+
+    format: Literal[1]
+    moniker: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$(?!\n)")]
+    p2p: Address
+    rpc: Address
+    peers: Annotated[tuple[Peer, ...], Meta(max_length=256)] = ()
+    external: Annotated[str, Meta(pattern=rf"^({_ADDRESS})?$(?!\n)")] = ""
+    state_sync: StateSync | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """By what the network knows a validator: its node's id and its consensus key, both in hex."""
+
+    node_id: str
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of a validator's home that concern CometBFT."""
+
+    home: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.home / "validator.json"
+
+    @property
+    def genesis(self) -> Path:
+        return self.home / "genesis.json"
+
+    @property
+    def root(self) -> Path:
+        return self.home / "cometbft"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config" / "config.toml"
+
+    @property
+    def node_key(self) -> Path:
+        return self.root / "config" / "node_key.json"
+
+    @property
+    def consensus_key(self) -> Path:
+        return self.root / "config" / "priv_validator_key.json"
+
+    @property
+    def consensus_state(self) -> Path:
+        return self.root / "data" / "priv_validator_state.json"
+
+    @property
+    def process(self) -> Path:
+        """The id of the CometBFT that runs on this home."""
+        return self.root / "pid"
+
+
+# ---- keys -------------------------------------------------------------------------------------
+
+
+class _Key(msgspec.Struct, frozen=True):
+    type: str
+    value: bytes
+
+
+class _NodeKey(msgspec.Struct, frozen=True):
+    priv_key: _Key
+
+
+class _ConsensusKey(msgspec.Struct, frozen=True):
+    address: str
+    pub_key: _Key
+    priv_key: _Key
+
+
+def create_keys(layout: Layout) -> Identity:
+    """Make both keys. Raises BadFiles where there is one already: a key is never replaced.
+
+    The file that remembers what was signed last is made here and nowhere else, for a consensus
+    key that forgot what it signed may sign two blocks of one height.
+    """
+    node = KeyPair.from_seed(secrets.token_bytes(SEED_BYTES))
+    consensus = KeyPair.from_seed(secrets.token_bytes(SEED_BYTES))
+    files: tuple[tuple[Path, dict[str, object]], ...] = (
+        (layout.consensus_state, {"height": "0", "round": 0, "step": 0}),
+        (layout.node_key, {"priv_key": _private(node)}),
+        (
+            layout.consensus_key,
+            {
+                "address": _address(consensus.public_key).hex().upper(),
+                "pub_key": {
+                    "type": "tendermint/PubKeyEd25519",
+                    "value": _base64(consensus.public_key),
+                },
+                "priv_key": _private(consensus),
+            },
+        ),
+    )
+    taken = [str(path) for path, _ in files if path.exists()]
+    if taken:
+        raise BadFiles(f"{taken[0]} is there already, and a validator's keys are never replaced")
+    for folder in (layout.root, layout.consensus_key.parent, layout.consensus_state.parent):
+        _make_folder(folder)
+    for path, content in files:
+        write_whole(path, json.dumps(content, indent=2).encode() + b"\n")
+    return read_identity(layout)
+
+
+def read_identity(layout: Layout) -> Identity:
+    """The node id and the consensus key. Raises BadFiles where a file is missing or damaged."""
+    node = _seeded(_read(layout.node_key, _NodeKey).priv_key, layout.node_key)
+    file = _read(layout.consensus_key, _ConsensusKey)
+    consensus = _seeded(file.priv_key, layout.consensus_key)
+    own = consensus.public_key, _address(consensus.public_key).hex().upper()
+    if own != (file.pub_key.value, file.address):
+        raise BadFiles(f"{layout.consensus_key}: address and keys do not belong together")
+    return Identity(_address(node.public_key).hex(), consensus.public_key.hex())
+
+
+def _address(public_key: bytes) -> bytes:
+    """CometBFT's address of a key, which is also the id of the node whose key it is."""
+    return hashlib.sha256(public_key).digest()[:20]
+
+
+def _private(keys: KeyPair) -> dict[str, str]:
+    return {
+        "type": "tendermint/PrivKeyEd25519",
+        "value": _base64(keys.seed + keys.public_key),
+    }
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _seeded(key: _Key, path: Path) -> KeyPair:
+    seed, public_key = key.value[:SEED_BYTES], key.value[SEED_BYTES:]
+    if len(seed) == SEED_BYTES:
+        keys = KeyPair.from_seed(seed)
+        if keys.public_key == public_key:
+            return keys
+    raise BadFiles(f"{path} does not hold an Ed25519 key of 64 bytes")
+
+
+# ---- settings ---------------------------------------------------------------------------------
+
+
+def load_settings(layout: Layout) -> NodeSettings:
+    """`validator.json`. Raises BadFiles where it is missing, malformed or contradicts itself."""
+    settings = _read(layout.settings, NodeSettings)
+    ports = [
+        int(address.rpartition(":")[2])
+        for address in (settings.p2p, settings.rpc, *settings.peers, settings.external)
+        if address
+    ]
+    if max(ports) > 65_535:
+        raise BadFiles(f"{layout.settings}: there is no port {max(ports)}")
+    if settings.p2p == settings.rpc:
+        raise BadFiles(f"{layout.settings}: p2p and rpc cannot both listen on {settings.p2p}")
+    return settings
+
+
+def save_settings(layout: Layout, settings: NodeSettings) -> None:
+    """Write `validator.json` in the order of its fields, for people to edit."""
+    content = msgspec.json.format(msgspec.json.encode(settings), indent=2) + b"\n"
+    write_whole(layout.settings, content, mode=0o644)
+
+
+def write_config(layout: Layout, settings: NodeSettings, socket: Path) -> None:
+    """Write `config.toml` for an application that answers at `socket`."""
+    write_whole(layout.config, render_config(settings, socket).encode(), mode=0o644)
+
+
+def render_config(settings: NodeSettings, socket: Path) -> str:
+    """The text of `config.toml`: what deviates from CometBFT's defaults, and nothing else.
+
+    Values of the sections p2p, consensus and mempool were measured (docs/benchmarks.md).
+    """
+    sync = settings.state_sync
+    sections: dict[str, dict[str, str | int | bool]] = {
+        "": {
+            "proxy_app": f"unix://{socket}",
+            "moniker": settings.moniker,
+            "genesis_file": os.path.join("..", "genesis.json"),
+            "log_format": "json",
+            "log_level": "info",
+            # Who may connect is for the application to say, by the node ids that are registered.
+            "filter_peers": True,
+        },
+        "rpc": {
+            "laddr": f"tcp://{settings.rpc}",
+            # A bundle in base64 within JSON, with room for several in one request.
+            "max_body_bytes": 4 * MAX_ENTRY_BYTES,
+            "max_request_batch_size": 1_000,
+        },
+        "p2p": {
+            "laddr": f"tcp://{settings.p2p}",
+            "external_address": settings.external,
+            "persistent_peers": ",".join(settings.peers),
+            # Peers are the registered ones: none is learnt from others, and one host may run many.
+            "pex": False,
+            "addr_book_strict": False,
+            "allow_duplicate_ip": True,
+            "flush_throttle_timeout": "10ms",
+            "send_rate": 100_000_000,
+            "recv_rate": 100_000_000,
+            "max_packet_msg_payload_size": 16_384,
+        },
+        "mempool": {
+            "size": MEMPOOL_ENTRIES,
+            "max_txs_bytes": MEMPOOL_BYTES,
+            "max_tx_bytes": MAX_ENTRY_BYTES,
+            "cache_size": 200_000,
+            "recheck": True,
+        },
+        "consensus": {
+            "timeout_propose": "2s",
+            "timeout_commit": "200ms",
+            "peer_gossip_sleep_duration": "10ms",
+            "create_empty_blocks": True,
+            "create_empty_blocks_interval": EMPTY_BLOCKS_INTERVAL,
+        },
+        # The application keeps every result in its own store, where they can be erased.
+        "storage": {"discard_abci_responses": True},
+        "tx_index": {"indexer": "null"},
+        "statesync": {"enable": False}
+        if sync is None
+        else {
+            "enable": True,
+            "rpc_servers": ",".join(sync.rpc_servers),
+            "trust_height": sync.trust_height,
+            "trust_hash": sync.trust_hash,
+            "discovery_time": "5s",
+        },
+    }
+    lines = ["# Written anew at every start from validator.json; change that file instead."]
+    for name, values in sections.items():
+        lines += [f"\n[{name}]"] if name else []
+        lines += [f"{key} = {_toml(value)}" for key, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: str | int | bool) -> str:
+    """A value as TOML writes it; its basic strings escape as JSON does."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def socket_path(layout: Layout, temporary: Path | None = None) -> Path:
+    """Where CometBFT reaches the application: in the home, or where that path is too long for
+    a socket in a folder of `temporary` that belongs to this user alone.
+
+    Raises BadFiles where that folder belongs to somebody else.
+    """
+    plain = layout.root / "abci.sock"
+    if len(os.fsencode(plain)) <= MAX_SOCKET_PATH_BYTES:
+        return plain
+    name = hashlib.sha256(os.fsencode(layout.home)).hexdigest()[:16]
+    folder = (temporary or Path(tempfile.gettempdir())) / f"synnergy-{os.getuid()}-{name}"
+    folder.mkdir(mode=_FOLDER, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise BadFiles(
+            f"{plain} is too long for a socket, and {folder} is not a folder of this user alone;"
+            " choose a shorter home"
+        )
+    return folder / "abci.sock"
+
+
+# ---- reading and writing ----------------------------------------------------------------------
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=_FOLDER)
+    except OSError as error:
+        raise BadFiles(f"{path} cannot be made: {error.strerror}") from None
+
+
+def write_whole(path: Path, content: bytes, mode: int = _OWNER_ONLY) -> None:
+    """Write a file whole or not at all: a temporary neighbour, synced, then renamed.
+
+    Raises BadFiles.
+    """
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise BadFiles(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        raise BadFiles(f"there is no {path}; `synnergy validator init` makes a home") from None
+    except OSError as error:
+        raise BadFiles(f"{path} cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadFiles(f"{path} is malformed: {error}") from None

@@ -1,0 +1,1 @@
+"""Networks of validators: CometBFT and what stands around it."""
