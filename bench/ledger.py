@@ -26,10 +26,13 @@ from synnergy.state.merkle import Tree
 from synnergy.state.store import Store
 from synnergy.vm.templates import template
 from synnergy.wire.codec import encode
-from synnergy.wire.transaction import Body, BodySignature, Envelope, signing_bytes
+from synnergy.wire.transaction import Attachment, Body, BodySignature, Envelope, signing_bytes
 
 START = 1_700_000_000_000
 BALANCE = 1_000_000_000
+#: Of a transfer, with room to spare.
+GAS_LIMIT = 20_000
+LIFETIME = 100_000
 
 
 def key(number: int) -> KeyPair:
@@ -58,6 +61,31 @@ def genesis(wallets: Sequence[GenesisWallet]) -> Genesis:
         policy=DEFAULT_SET,
         signer=regulator.public_key.hex(),
     )
+
+
+def signed(
+    pair: KeyPair,
+    chain_id: str,
+    nonce: int,
+    verb: str,
+    data: bytes,
+    gas_limit: int,
+    attachments: tuple[Attachment, ...] = (),
+) -> bytes:
+    """The envelope of one verb; it may be included until height `LIFETIME`."""
+    body = Body(
+        chain_id=chain_id,
+        sender=pair.address,
+        nonce=nonce,
+        gas_limit=gas_limit,
+        gas_price=1,
+        expiry_height=LIFETIME,
+        code=template(verb),
+        data=data,
+        attachments=tuple(attachment.reference for attachment in attachments),
+    )
+    signature = BodySignature(pair.public_key, pair.sign(signing_bytes(body)))
+    return encode(Envelope(body, (signature,), attachments))
 
 
 def keyed_wallets(pairs: Sequence[KeyPair]) -> list[GenesisWallet]:
@@ -147,24 +175,13 @@ class BenchLedger:
         return self._signed(list(zip(senders, free, strict=False)))
 
     def _signed(self, pairs: Sequence[tuple[KeyPair, str]]) -> list[bytes]:
-        code = template("LEDGER_TRANSFER")
         made: list[bytes] = []
         for pair, recipient in pairs:
             nonce = self.nonces.get(pair.address, 0)
             self.nonces[pair.address] = nonce + 1
-            body = Body(
-                chain_id=self.application.chain_id,
-                sender=pair.address,
-                nonce=nonce,
-                gas_limit=20_000,
-                gas_price=1,
-                expiry_height=self.application.height + 1_000,
-                code=code,
-                data=encode(Transfer(recipient, 1 + nonce)),
-                attachments=(),
-            )
-            signature = BodySignature(pair.public_key, pair.sign(signing_bytes(body)))
-            made.append(encode(Envelope(body, (signature,), ())))
+            data = encode(Transfer(recipient, 1 + nonce))
+            chain_id = self.application.chain_id
+            made.append(signed(pair, chain_id, nonce, "LEDGER_TRANSFER", data, GAS_LIMIT))
         return made
 
     def block(self, waiting: Sequence[bytes]) -> None:
