@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SECONDS ?= 30
 RUNS ?= 22
 
-.PHONY: setup demo test lint gen bench fuzz crash lock clean
+.PHONY: setup demo test lint gen bench bench-network fuzz crash lock clean
 setup: $(VENV)/.runtime
 
 $(VENV)/.created:
@@ -47,6 +47,10 @@ gen: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
+
+# Four validators on this machine, beside CometBFT's own kvstore; about five minutes.
+bench-network: $(VENV)/.dev
+	$(BIN)/python -m bench.network
 
 # Linux only. Looks for inputs that break a promise, SECONDS for each target of fuzz/targets/.
 fuzz: $(VENV)/.dev

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
+import pytest
+
 from bench import interpreter, scale, transfers
-from bench.__main__ import BEGIN, END, PAGE, cells, measured
+from bench.network import rising, signing
+from bench.report import NETWORK, ONE_NODE, PAGE, cells, measured, merged, with_measured
+from bench.row import Row
+from synnergy.chain.verified import Authenticator
+from synnergy.rejected import Rejected
+from synnergy.wire.bundle import unbundle
+
+CHAIN = "bench-" + "0" * 32
 
 
 def test_the_benchmarks_run() -> None:
@@ -27,7 +39,86 @@ def test_the_benchmarks_run() -> None:
         assert f"| {' | '.join(cells(row))} |" in table
 
 
-def test_the_page_has_room_for_what_is_measured() -> None:
+@pytest.mark.parametrize("marks", [ONE_NODE, NETWORK])
+def test_the_page_has_room_for_what_is_measured(marks: tuple[str, str]) -> None:
+    begin, end = marks
     page = PAGE.read_text("utf-8")
-    assert page.count(BEGIN) == page.count(END) == 1
-    assert page.index(BEGIN) < page.index(END)
+    assert page.count(begin) == page.count(end) == 1
+    assert page.index(begin) < page.index(end)
+
+
+def test_measuring_one_part_keeps_the_others_rows() -> None:
+    alone, network = _row("transfers"), _row("network_transfers")
+    both = merged(merged("[]", [alone], ONE_NODE), [network], NETWORK)
+    assert [row["name"] for row in json.loads(both)] == ["transfers", "network_transfers"]
+    again = merged(both, [_row("transfers", 2.0)], ONE_NODE)
+    assert [row["value"] for row in json.loads(again)] == [2.0, 1.0]
+    assert merged(both, [network], NETWORK) == both
+
+    page = "a\n{}\nold\n{}\nb\n{}\nold\n{}\nc\n".format(*ONE_NODE, *NETWORK)
+    changed = with_measured(page, [network], NETWORK)
+    assert changed.startswith("a\n{}\nold\n{}\nb\n".format(*ONE_NODE))
+    assert changed.endswith(f"{NETWORK[1]}\nc\n")
+    assert changed.count("old") == 1
+    assert "network_transfers" in changed
+
+
+def _row(name: str, value: float = 1.0) -> Row:
+    return Row(name, value, "1/s", "peer", 1.0, value)
+
+
+def test_what_is_committed_is_counted_between_blocks() -> None:
+    # The first block began before the load did; the last came when it was over.
+    blocks = [(10.0, 900), (10.5, 100), (11.5, 200), (14.0, 5_000)]
+    assert rising.committed_rate(blocks, ended=12.0) == pytest.approx(200.0)
+    # Blocks too far apart for two within the load: then over all of them.
+    assert rising.committed_rate(blocks[2:], ended=12.0) == pytest.approx(2_000.0)
+    assert rising.committed_rate([(10.0, 900)], ended=12.0) == 0.0
+    assert rising.committed_rate([], ended=12.0) == 0.0
+
+
+def test_a_quantile_is_a_value_that_was_measured() -> None:
+    assert rising.quantile([3.0, 1.0, 2.0, 4.0], 0.5) == 3.0
+    assert rising.quantile([1.0], 0.95) == 1.0
+    assert rising.quantile([], 0.95) == float("inf")
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_the_load_rises_until_it_isnt_followed(followed: bool) -> None:
+    def step(rate: float) -> rising.Step:
+        committed = rate if followed or rate < 200 else rate / 2
+        return rising.Step(rate, committed, 0.1, 0.2, 0, 0, "", 0.0, 1)
+
+    taken = rising.climb([100, 200, 300], step, lambda _: None)
+    assert [done.offered for done in taken] == ([100, 200, 300] if followed else [100, 200])
+
+
+def test_signed_load_is_valid_and_in_order_of_each_wallets_nonces() -> None:
+    senders, each = range(1, 121), 3
+    made = signing.transfers(CHAIN, senders, each)
+    authenticate = Authenticator(CHAIN)
+    lanes = [("127.0.0.1", 1), ("127.0.0.1", 2)]
+    for arranged in (signing.bundles(lanes, made), signing.singles(lanes, made)):
+        nonces: dict[str, int] = {}
+        lane_of: dict[str, int] = {}
+        for shipment in arranged:
+            for raw in shipment.transactions:
+                transaction = authenticate(raw)
+                assert not isinstance(transaction, Rejected)
+                body = transaction.body
+                assert body.nonce == nonces.get(body.sender, 0)
+                nonces[body.sender] = body.nonce + 1
+                assert lane_of.setdefault(body.sender, shipment.lane) == shipment.lane
+        assert list(nonces.values()) == [each] * len(senders)
+
+
+def test_a_request_carries_its_bundle() -> None:
+    made = signing.transfers(CHAIN, range(1, 61), 1)
+    first, second = signing.bundles([("127.0.0.1", 1)], made)
+    for shipment, size in ((first, 50), (second, 10)):
+        head, _, body = shipment.content.partition(b"\r\n\r\n")
+        assert f"Content-Length: {len(body)}".encode() in head
+        (call,) = json.loads(body)
+        entry = call["params"]["tx"]
+        assert unbundle(base64.b64decode(entry)) == shipment.transactions
+        assert len(shipment.transactions) == size

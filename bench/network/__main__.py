@@ -45,9 +45,7 @@ def measure(folder: Path, tell: throughput.Tell) -> list[Row]:
         tell("ours, through the API")
         api = throughput.of_api(ours, folder, tell, wallets, throughput.API_RATES)
         tell("ours, invocations")
-        calls = throughput.of_invocations(
-            ours, folder, tell, wallets, throughput.INVOCATION_RATES
-        )
+        calls = throughput.of_invocations(ours, folder, tell, wallets, throughput.INVOCATION_RATES)
     half, their_half = mine.half, theirs.half
     return [
         _ratio("network_transfers_vs_kvstore", mine.most, "tx/s", KVSTORE, theirs.most),
@@ -65,7 +63,9 @@ def measure(folder: Path, tell: throughput.Tell) -> list[Row]:
         _ratio("network_api_transfers", api.most, "tx/s", "bundled before", mine.most),
         _ratio("network_api_finality_half_load", api.half.mean, "s", "aim", FINALITY_AIM),
         _ratio("network_invocations", calls.most, "tx/s", "transfers", mine.most),
-        _ratio("network_invocations_finality_half_load", calls.half.mean, "s", "aim", FINALITY_AIM),
+        _ratio(
+            "network_invocations_finality_half_load", calls.half.mean, "s", "aim", FINALITY_AIM
+        ),
     ]
 
 

@@ -75,7 +75,7 @@ def put_on_sale(member: Member, content: bytes | None = None) -> OnSale:
 def invocations(
     chain_id: str, sold: OnSale, senders: Sequence[int], each: int
 ) -> list[list[bytes]]:
-    """For every sender, by number: a purchase of `each` calls, then so many calls; from nonce 0."""
+    """For every sender a purchase of `each` calls, then so many calls; nonces from 0 on."""
     work = partial(_invocations_of, chain_id, sold, each)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(work, senders, chunksize=20))

@@ -17,6 +17,7 @@ import httpx
 
 from bench.network.load import broadcast, post
 from bench.network.rising import Address, Network, Shipment
+from synnergy.engines.cometbft.tether import tethered
 
 VALIDATORS = 4
 TRANSACTION_BYTES = 250
@@ -65,11 +66,15 @@ def running_kvstore(cometbft: Path, folder: Path) -> Generator[Network]:
     with ExitStack() as stack:
         for number, home in enumerate(homes):
             others = ",".join(peer for n, peer in enumerate(peers) if n != number)
-            environment = os.environ | SETTINGS | {
-                "CMT_P2P_LADDR": f"tcp://127.0.0.1:{p2p[number]}",
-                "CMT_RPC_LADDR": f"tcp://127.0.0.1:{rpc[number]}",
-                "CMT_P2P_PERSISTENT_PEERS": others,
-            }
+            environment = (
+                os.environ
+                | SETTINGS
+                | {
+                    "CMT_P2P_LADDR": f"tcp://127.0.0.1:{p2p[number]}",
+                    "CMT_RPC_LADDR": f"tcp://127.0.0.1:{rpc[number]}",
+                    "CMT_P2P_PERSISTENT_PEERS": others,
+                }
+            )
             command = [cometbft, "start", "--home", home, "--proxy_app=kvstore"]
             stack.enter_context(running(command, environment, home / "log"))
         lanes = [("127.0.0.1", port) for port in rpc]
@@ -102,7 +107,13 @@ def running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is told to end with the context, and is killed where it doesn't."""
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            tethered([str(part) for part in command], signal.SIGTERM),
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C is for this process, which ends them in order
+        )
         try:
             yield process
         finally:

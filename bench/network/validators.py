@@ -91,8 +91,11 @@ def running_validators(folder: Path, wallets: int, newcomers: int) -> Generator[
         _prepare(folder / f"node{number}", [(LOCAL, next(ports)) for _ in range(3)])
         for number in range(VALIDATORS + newcomers)
     ]
-    first = _genesis([key(number) for number in range(1, wallets + 1)], members[:VALIDATORS],
-                     members[VALIDATORS:])
+    first = _genesis(
+        [key(number) for number in range(1, wallets + 1)],
+        members[:VALIDATORS],
+        members[VALIDATORS:],
+    )
     content = encode_genesis_file(first)
     for member in members:
         (member.home / "genesis.json").write_bytes(content)
