@@ -16,7 +16,7 @@ from msgspec import Meta
 from synnergy.state import records
 from synnergy.wire.calendar import rfc3339
 from synnergy.wire.codec import Struct, encode
-from synnergy.wire.types import Address, Amount, Count, Jurisdiction, ShortText, Text, Time
+from synnergy.wire.types import Address, Amount, Count, Jurisdiction, Text, Time
 
 HexKey = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$(?!\n)", description="hex, or empty")]
 GENESIS_FORMAT = 1
@@ -50,7 +50,7 @@ class GenesisValidator(Struct, frozen=True):
     power: records.VotingPower
     operator: Address
     node_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{40}$(?!\n)")]
-    endpoint: ShortText
+    endpoint: records.Endpoint
 
 
 class Genesis(Struct, frozen=True):

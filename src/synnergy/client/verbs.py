@@ -11,6 +11,7 @@ from synnergy.client.transactions import Call
 from synnergy.opcodes import (
     answers,
     artefacts,
+    consensus,
     contracts,
     erasure,
     governance,
@@ -403,3 +404,40 @@ def contract_call(
         contract=contract, input=input, amount=amount, gas=gas, catch=catch
     )
     return Call("CONTRACT_CALL", arguments, contracts.ContractCalled, attachments, spends)
+
+
+def consensus_admit_validator(
+    *,
+    statement: consensus.ValidatorStatement,
+    signature: bytes,
+    operator_key: bytes,
+    operator_signature: bytes,
+    power: int,
+    attachments: tuple[Attachment, ...] = (),
+    spends: int = 0,
+) -> Call[governance.Agreement]:
+    """Admit a node to the network on a statement that its key and its operator signed (m of n)."""
+    arguments = consensus.AdmitValidator(
+        statement=statement,
+        signature=signature,
+        operator_key=operator_key,
+        operator_signature=operator_signature,
+        power=power,
+    )
+    return Call("CONSENSUS_ADMIT_VALIDATOR", arguments, governance.Agreement, attachments, spends)
+
+
+def consensus_set_power(
+    *, public_key: bytes, power: int, attachments: tuple[Attachment, ...] = (), spends: int = 0
+) -> Call[governance.Agreement]:
+    """Give an admitted node another voting power, or with 0 none (m of n)."""
+    arguments = consensus.SetPower(public_key=public_key, power=power)
+    return Call("CONSENSUS_SET_POWER", arguments, governance.Agreement, attachments, spends)
+
+
+def consensus_remove_validator(
+    *, public_key: bytes, attachments: tuple[Attachment, ...] = (), spends: int = 0
+) -> Call[governance.Agreement]:
+    """Take a node out of the network: it has no vote and is no peer any more (m of n)."""
+    arguments = consensus.RemoveValidator(public_key=public_key)
+    return Call("CONSENSUS_REMOVE_VALIDATOR", arguments, governance.Agreement, attachments, spends)

@@ -3,6 +3,7 @@
 from synnergy.opcodes import (
     answers,
     artefacts,
+    consensus,
     contracts,
     erasure,
     governance,
@@ -17,6 +18,7 @@ from synnergy.opcodes import (
 __all__ = [
     "answers",
     "artefacts",
+    "consensus",
     "contracts",
     "erasure",
     "governance",

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from synnergy.identity.keys import verify_signature
 from synnergy.opcodes.cohorts import join_cohort
+from synnergy.opcodes.consensus import load_nodes, node_of
 from synnergy.opcodes.context import Context
 from synnergy.opcodes.entities import Resource, named_wallet, wallet_entity
 from synnergy.opcodes.models import Done, model_id
@@ -312,6 +313,14 @@ def deregister(context: Context, arguments: Deregister) -> Done | Rejected:
     if address in context.governance().regulators:
         return Rejected(
             "REG-10", "is_regulator", "a regulator is replaced by m of n before it is deregistered"
+        )
+    node = node_of(load_nodes(context.journal), address)
+    if node is not None:
+        return Rejected(
+            "NET-14",
+            "operates_validator",
+            f"{address} operates the node with the key {node.hex()}, which m of n regulators"
+            " remove before its operator is deregistered",
         )
     records.wallets.save(
         context.journal, address, msgspec.structs.replace(wallet, deregistered=True)

@@ -37,6 +37,15 @@ VotingPower = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 #: Nodes of a network, with and without a vote.
 MAX_VALIDATORS = 128
 NodeId = Annotated[bytes, Meta(min_length=20, max_length=20)]
+#: Where clients reach a node; they are shown it and follow it, so nothing else gets in.
+Endpoint = Annotated[
+    str,
+    Meta(
+        max_length=200,
+        pattern=r"^(https?://[!-~]+)?$(?!\n)",
+        description="URL of a node's API, or empty",
+    ),
+]
 ModelId = Annotated[bytes, Meta(min_length=20, max_length=20)]
 
 
@@ -414,7 +423,7 @@ class Validator(Struct, frozen=True):
     power: VotingPower
     operator: Address
     node_id: NodeId
-    endpoint: ShortText
+    endpoint: Endpoint
     height: Height
 
 
