@@ -113,7 +113,7 @@ def longest_proof() -> tuple[Work, int]:
     return work, len(raw)
 
 
-@case("receipt file", "1 MiB of a path through the block", "1 MiB before decoding (RCPT-5)")
+@case("receipt file", "4 MiB of a path through the block", "4 MiB before decoding (RCPT-5)")
 def longest_receipt() -> tuple[Work, int]:
     from fuzz.world import INPUT, world
     from synnergy.receipts.file import decode_receipt_file, encode_receipt_file
@@ -122,7 +122,7 @@ def longest_receipt() -> tuple[Work, int]:
 
     file = decode_receipt_file(world().receipt)
     assert not isinstance(file, Rejected)
-    long = msgspec.structs.replace(file.proof, path=(b"s" * 32,) * 30_000)
+    long = msgspec.structs.replace(file.proof, path=(b"s" * 32,) * 120_000)
     raw = encode_receipt_file(msgspec.structs.replace(file, proof=long))
     trusted = TrustedRoot(world().chain_id, SIGNER.public_key)
     return lambda: word(verify_receipt(raw, world().model, INPUT, trusted)), len(raw)

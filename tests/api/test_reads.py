@@ -215,7 +215,7 @@ def test_receipt_file(world: World) -> None:
     file = decode_receipt_file(content)
     assert isinstance(file, ReceiptFile)
     assert file.opening is None
-    assert file.header.chain_id == world.ledger.application.chain_id
+    assert file.root.header.chain_id == world.ledger.application.chain_id
 
 
 def test_policy(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from synnergy.chain.archive import StoredReceipt, load_block, load_receipt_proof
 from synnergy.receipts.file import FILE_VERSION, ReceiptFile, encode_receipt_file
+from synnergy.receipts.header import SignedBlock
 from synnergy.state.store import View
 from synnergy.wire.codec import decode_trusted
 
@@ -18,6 +19,5 @@ def export_receipt(view: View, receipt: bytes) -> bytes | None:
     if block is None:
         raise LookupError(f"block {entry.height} of a stored receipt is missing")
     proof = load_receipt_proof(view.get, entry)
-    return encode_receipt_file(
-        ReceiptFile(FILE_VERSION, entry.leaf, proof, block.header, block.signature, None)
-    )
+    root = SignedBlock(block.header, block.signature)
+    return encode_receipt_file(ReceiptFile(FILE_VERSION, entry.leaf, proof, root, None))

@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from synnergy.chain.genesis import chain_id_of
 from synnergy.cli.command import command, group
 from synnergy.cli.reply import Reply, plain, reply
 from synnergy.cli.session import Session
-from synnergy.client.failures import ClientError, refused
+from synnergy.client.failures import refused
 from synnergy.client.home import load_genesis, read_file, write_file
 from synnergy.client.keystore import unlock
 from synnergy.client.outputs import decode_outputs, to_lists
 from synnergy.client.receipt_story import facts, sentences
 from synnergy.client.receipts import export_receipt, verify_file
 from synnergy.client.references import check_digest
+from synnergy.client.trust import trusted_root
 from synnergy.receipts.verify import TrustedRoot, read_receipt
 from synnergy.rejected import Rejected
 
@@ -108,7 +108,7 @@ def verify(
         ),
     ] = None,
 ) -> Reply:
-    """Check a receipt without any node: signature, proof, digests, and the model run again."""
+    """Check a receipt without any node: signatures, proof, digests, and the model run again."""
     verified = verify_file(read_file(file), model, source, _root(session, trusted))
     if isinstance(verified, Rejected):
         raise refused(verified)
@@ -131,7 +131,4 @@ def _root(session: Session, trusted: Path | None) -> TrustedRoot | None:
     path = trusted or session.home.genesis
     if trusted is None and not path.exists():
         return None
-    genesis = load_genesis(path)
-    if not genesis.signer:
-        raise ClientError("untrusted_root", f"{path} names no signing key", rule="RCPT-6")
-    return TrustedRoot(chain_id_of(genesis), bytes.fromhex(genesis.signer))
+    return trusted_root(load_genesis(path))

@@ -9,6 +9,8 @@ from typing import Any, cast
 import msgspec
 
 from synnergy.receipts.file import ReceiptFile
+from synnergy.receipts.header import SignedBlock
+from synnergy.receipts.light import signers_of
 from synnergy.receipts.receipt import Receipt, ReceiptApproval, ReceiptModel
 
 
@@ -40,6 +42,7 @@ def sentences(receipt: Receipt, file: ReceiptFile) -> list[str]:
     )
     told += _about_policy(receipt)
     told += _about_opening(receipt, file)
+    told.append(_about_signers(file))
     told.append(
         "A receipt proves that the ledger holds this call and that the model computes these"
         " outputs; it does not prove that the ledger's validators were honest."
@@ -95,6 +98,26 @@ def _about_opening(receipt: Receipt, file: ReceiptFile) -> list[str]:
     elif receipt.reference is not None:
         told.append("The caller added a reference, which this file does not open.")
     return told
+
+
+def _about_signers(file: ReceiptFile) -> str:
+    """Who vouches for the state that holds the receipt, as the file says it."""
+    if isinstance(file.root, SignedBlock):
+        return "The node that made its block signed that block's header."
+    header, signers = file.root.last.signed.header, signers_of(file.root.last)
+    told = (
+        f"Block {header.height}, which holds the state after it, was signed by {signers.signed} of"
+        f" {signers.validators} validators, with {signers.signed_power:,} of {signers.power:,}"
+        " votes"
+    )
+    changes = len(file.root.steps)
+    if not changes:
+        return f"{told}; they are those of the genesis."
+    times = "once" if changes == 1 else f"{changes} times"
+    return (
+        f"{told}; the validators changed {times} since the genesis, and the file holds the header"
+        " of each change, signed by the validators before it."
+    )
 
 
 def _model_name(model: ReceiptModel | None) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from synnergy.receipts.header import Header
+from synnergy.receipts.header import SignedBlock
+from synnergy.receipts.light import LightProof
 from synnergy.receipts.proof import ReceiptProof
 from synnergy.rejected import Rejected
 from synnergy.wire.codec import Struct, decode, encode
 from synnergy.wire.types import Digest, ShortText
 
 FILE_VERSION = 1
-MAX_FILE_BYTES = 1024 * 1024
+#: Room for some thousand changes of the validators.
+MAX_FILE_BYTES = 4 * 1024 * 1024
 
 
 class Opening(Struct, frozen=True):
@@ -21,13 +23,13 @@ class Opening(Struct, frozen=True):
 
 
 class ReceiptFile(Struct, frozen=True):
-    """`receipt` are the leaf's canonical bytes; `signature` is the chain's, over `header`."""
+    """`receipt` are the leaf's canonical bytes; `root` says by whom the state is signed that
+    `proof` leads to: by a solo engine's key, or by the validators of a network (RCPT-10)."""
 
     file_version: int
     receipt: bytes
     proof: ReceiptProof
-    header: Header
-    signature: bytes
+    root: SignedBlock | LightProof
     opening: Opening | None
 
 

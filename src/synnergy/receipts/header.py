@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from synnergy.wire.codec import Struct, encode
-from synnergy.wire.types import Digest, Height, Time
+from synnergy.wire.types import Digest, Height, Signature, Time
 
 
 class Header(Struct, frozen=True):
@@ -18,6 +18,13 @@ class Header(Struct, frozen=True):
     app_hash: Digest
     transactions: Digest
     results: Digest
+
+
+class SignedBlock(Struct, frozen=True, tag="solo"):
+    """A header of the solo engine and its signature, by the key that genesis names."""
+
+    header: Header
+    signature: Signature
 
 
 def header_hash(header: Header) -> bytes:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from synnergy import tensor
 from synnergy.identity.keys import verify_signature
-from synnergy.receipts.file import Opening, ReceiptFile, decode_receipt_file
-from synnergy.receipts.header import header_signing_bytes
+from synnergy.receipts.file import ReceiptFile, decode_receipt_file
+from synnergy.receipts.header import SignedBlock, header_signing_bytes
+from synnergy.receipts.light import LightProof, check_light, signers_of
 from synnergy.receipts.proof import check_inclusion
 from synnergy.receipts.receipt import (
     MAX_RECEIPT_BYTES,
@@ -30,10 +31,15 @@ from synnergy.wire.transaction import MAX_ENVELOPE_BYTES, commit
 
 @dataclass(frozen=True, slots=True)
 class TrustedRoot:
-    """What the verifier believes beforehand, from a genesis file: chain id and signing key."""
+    """What the verifier believes beforehand, from a genesis file: chain id, and who signs.
+
+    `signer` is a solo engine's key, None where a network makes the blocks; `validators` is the
+    hash of its first set (`trusted_validators`), None for a solo engine.
+    """
 
     chain_id: str
-    signer: bytes
+    signer: bytes | None
+    validators: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ def verify_receipt(
         check_root(file, receipt, trusted)
         or check_consistency(file, receipt)
         or check_model(receipt, model)
-        or check_opening(file.opening, receipt, tensors)
+        or check_opening(file, receipt, tensors)
         or recompute(file, receipt, model, tensors or b"")
     )
 
@@ -84,33 +90,72 @@ def verify_receipt(
 def check_root(
     file: ReceiptFile, receipt: Receipt, trusted: TrustedRoot | None
 ) -> Rejected | None:
-    """The header is signed by the chain that is trusted, and its state holds the receipt."""
+    """A header is signed by the chain that is trusted, and its state holds the receipt."""
     if trusted is None:
         return Rejected(
             "RCPT-6", "untrusted_root", "no genesis to trust was given; name one with --trusted"
         )
-    if not file.header.chain_id == receipt.chain_id == trusted.chain_id:
+    if receipt.chain_id != trusted.chain_id:
         return Rejected(
             "RCPT-6",
             "untrusted_root",
             f"the receipt is of chain {receipt.chain_id}, the trusted one is {trusted.chain_id}",
         )
-    message = header_signing_bytes(file.header)
-    if not verify_signature(trusted.signer, message, file.signature):
+    app_hash = signed_state(file.root, trusted)
+    if isinstance(app_hash, Rejected):
+        return app_hash
+    key = receipts_root.raw_key(SINGLE)
+    return check_inclusion(file.receipt, file.proof, key, app_hash)
+
+
+def signed_state(root: SignedBlock | LightProof, trusted: TrustedRoot) -> bytes | Rejected:
+    """The app hash that the trusted chain's key, or its validators, signed."""
+    if isinstance(root, LightProof):
+        if trusted.validators is None:
+            return Rejected(
+                "RCPT-6",
+                "untrusted_root",
+                "validators signed this, but the trusted genesis names none",
+            )
+        header = check_light(root, trusted.chain_id, trusted.validators)
+        return header if isinstance(header, Rejected) else header.app_hash
+    if trusted.signer is None:
+        return Rejected(
+            "RCPT-6",
+            "untrusted_root",
+            "a single node signed this, but in the trusted genesis validators do",
+        )
+    if root.header.chain_id != trusted.chain_id:
+        return Rejected(
+            "RCPT-6",
+            "untrusted_root",
+            f"the header is of chain {root.header.chain_id}, the trusted one is"
+            f" {trusted.chain_id}",
+        )
+    if not verify_signature(trusted.signer, header_signing_bytes(root.header), root.signature):
         return Rejected(
             "RCPT-6", "bad_header_signature", "the header is not signed by the trusted chain's key"
         )
-    key = receipts_root.raw_key(SINGLE)
-    return check_inclusion(file.receipt, file.proof, key, file.header.app_hash)
+    return root.header.app_hash
 
 
 def check_consistency(file: ReceiptFile, receipt: Receipt) -> Rejected | None:
     """Receipt and header speak of the same block, and the id is the transaction's."""
-    if (receipt.height, receipt.time) != (file.header.height, file.header.time):
+    if not _of_this_block(file.root, receipt):
         return Rejected("RCPT-6", "wrong_block", "the receipt's height or time is not its block's")
     if receipt.id != receipt_id(receipt.transaction, receipt.index):
         return Rejected("RCPT-6", "wrong_id", "the receipt's id is not of its transaction")
     return None
+
+
+def _of_this_block(root: SignedBlock | LightProof, receipt: Receipt) -> bool:
+    """The header of a receipt's block is signed; in a network, the one after it, whose app hash
+    is that block's and whose time is later."""
+    if isinstance(root, SignedBlock):
+        return (receipt.height, receipt.time) == (root.header.height, root.header.time)
+    header = root.last.signed.header
+    milliseconds = header.time.seconds * 1000 + header.time.nanos // 1_000_000
+    return receipt.height + 1 == header.height and receipt.time <= milliseconds
 
 
 def check_model(receipt: Receipt, model: bytes) -> Rejected | None:
@@ -128,17 +173,17 @@ def check_model(receipt: Receipt, model: bytes) -> Rejected | None:
     return None
 
 
-def check_opening(
-    opening: Opening | None, receipt: Receipt, tensors: bytes | None
-) -> Rejected | None:
+def check_opening(file: ReceiptFile, receipt: Receipt, tensors: bytes | None) -> Rejected | None:
     """The input is the one that was committed to, and so is the caller's reference.
 
     A refused call may have named an attachment that wasn't there: then there is nothing to open.
     """
     if receipt.input is None and receipt.outcome.status == "refused":
         return None
+    opening = file.opening
     if opening is None:
         return _missing(
+            file,
             receipt,
             "missing_opening",
             "the file has no opening (the input's salt), which the caller's home keeps, and the"
@@ -146,6 +191,7 @@ def check_opening(
         )
     if tensors is None:
         return _missing(
+            file,
             receipt,
             "missing_input",
             "the input itself, whose copy the ledger's nodes keep until it is erased",
@@ -160,9 +206,9 @@ def check_opening(
     return None
 
 
-def _missing(receipt: Receipt, code: str, what: str) -> Rejected:
+def _missing(file: ReceiptFile, receipt: Receipt, code: str, what: str) -> Rejected:
     """A refusal that says what holds nevertheless: what the receipt itself says (RCPT-7)."""
-    held = "; ".join(_established(receipt))
+    held = "; ".join(_established(file, receipt))
     verdict = "its policy verdict, fee and outcome are those the ledger recorded"
     return Rejected(
         "RCPT-7",
@@ -171,12 +217,27 @@ def _missing(receipt: Receipt, code: str, what: str) -> Rejected:
     )
 
 
-def _established(receipt: Receipt) -> tuple[str, ...]:
+def _established(file: ReceiptFile, receipt: Receipt) -> tuple[str, ...]:
     """What was checked before input and opening."""
     return (
-        "the header is signed by the trusted chain",
+        _who_signed(file.root),
         "the ledger's state holds the receipt",
         *(("the model file is the one called",) if receipt.model else ()),
+    )
+
+
+def _who_signed(root: SignedBlock | LightProof) -> str:
+    if isinstance(root, SignedBlock):
+        return "the header is signed by the trusted chain"
+    signers = signers_of(root.last)
+    changes = len(root.steps)
+    since = (
+        f"; changes of the validators, each signed by those before: {changes}" if changes else ""
+    )
+    return (
+        f"the header after its block is signed by {signers.signed} of {signers.validators}"
+        f" validators of the trusted chain, with {signers.signed_power} of {signers.power}"
+        f" votes{since}"
     )
 
 
@@ -185,7 +246,7 @@ def recompute(
 ) -> Verified | Rejected:
     """Run the model again and compare the output's commitment, bit for bit."""
     checks = (
-        *_established(receipt),
+        *_established(file, receipt),
         *(("the input is the one committed to",) if receipt.input else ()),
     )
     if receipt.outcome.status == "refused":
