@@ -7,7 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SECONDS ?= 30
 RUNS ?= 22
 
-.PHONY: setup demo test lint gen bench bench-network fuzz crash lock clean
+# What runs a network of validators; built with Go, which needs nothing else.
+COMETBFT := 0.38.25
+
+.PHONY: setup demo test lint gen bench bench-network fuzz crash cometbft lock clean
 setup: $(VENV)/.runtime
 
 $(VENV)/.created:
@@ -59,6 +62,19 @@ fuzz: $(VENV)/.dev
 # Ends a ledger RUNS times, at every named point and at random, and looks it over each time.
 crash: $(VENV)/.dev
 	$(BIN)/python -m tests.crash.siege --runs $(RUNS)
+
+# Only for networks of validators; the version that is there already is kept.
+cometbft: $(VENV)/.created
+	@if [ "$$($(BIN)/cometbft version 2>/dev/null)" = "$(COMETBFT)" ]; then \
+	  echo "CometBFT $(COMETBFT) is in $(BIN)"; \
+	elif ! command -v go >/dev/null; then \
+	  echo "CometBFT is built with Go 1.22.11 or newer, and there is no go on the PATH: install it," >&2; \
+	  echo "or let SYNNERGY_COMETBFT name a cometbft of version $(COMETBFT)" >&2; exit 1; \
+	else \
+	  echo "building CometBFT $(COMETBFT) into $(BIN)" && \
+	  CGO_ENABLED=0 GOBIN="$(abspath $(BIN))" \
+	    go install github.com/cometbft/cometbft/cmd/cometbft@v$(COMETBFT); \
+	fi
 
 # Maintainers only: resolves the pins of pyproject.toml into the three lock files.
 lock: $(VENV)/.created

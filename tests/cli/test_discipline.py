@@ -27,11 +27,12 @@ WITH_ARGUMENTS = each(
     [entry for entry in COMMANDS if any(option.required for option in entry.command.params)]
 )
 #: All but those that run until they are stopped, or for a minute; they have tests of their own.
-SHORT = each([entry for entry in COMMANDS if entry.path.split()[-1] not in ("start", "demo")])
+LONG = ("start", "demo", "testnet")
+SHORT = each([entry for entry in COMMANDS if entry.path.split()[-1] not in LONG])
 
 #: The contract's commands; others may be added, none of these may go.
 PROMISED = """
-init start transfer balance demo
+init start transfer balance demo testnet
 wallet create|wallet ls|wallet request|tx show
 regulator register|regulator freeze|regulator unfreeze
 regulator policy show|regulator policy set|regulator policy check

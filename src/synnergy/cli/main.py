@@ -28,6 +28,7 @@ EXIT_UNKNOWN = 3
 #: and the first words of those; a module is loaded where one of its words may be meant.
 MODULES: Final = {
     "start": ("init", "start"),
+    "testnet": ("testnet",),
     "backups": ("backup", "restore"),
     "wallets": ("wallet",),
     "ledger": ("transfer", "balance", "tx"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -13,6 +15,7 @@ import msgspec
 from synnergy.chain.genesis import (
     GENESIS_FORMAT,
     Genesis,
+    GenesisValidator,
     GenesisWallet,
     chain_id_of,
     encode_genesis_file,
@@ -74,7 +77,7 @@ class Started:
 
 def begin(home: Home, wanted: NewLedger, ask: Passphrases) -> Started:
     """Create wallets, the node's key and genesis.json. Refuses a home that has a genesis."""
-    _check(home, wanted)
+    check(home, wanted)
     names = ("operator", "regulator")
     if wanted.development:
         names += ("publisher", "consumer")
@@ -85,16 +88,25 @@ def begin(home: Home, wanted: NewLedger, ask: Passphrases) -> Started:
     }
     if wallets["regulator"].address in wanted.regulators:
         raise WrongUse("duplicate_regulator", "--regulator names this home's own regulator")
-    genesis = build_genesis(wanted, wallets, _signer(home), int(time.time() * 1000))
+    signer = _signer(home).public_key.hex()
+    genesis = build_genesis(wanted, wallets, int(time.time() * 1000), signer)
     home.openings.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_file(home.genesis, encode_genesis_file(genesis), overwrite=False, mode=0o644)
     return Started(chain_id_of(genesis), genesis, wallets)
 
 
 def build_genesis(
-    wanted: NewLedger, wallets: dict[str, Wallet], signer: KeyPair, now: int
+    wanted: NewLedger,
+    wallets: Mapping[str, Wallet],
+    now: int,
+    signer: str = "",
+    validators: Mapping[Wallet, GenesisValidator] = MappingProxyType({}),
 ) -> Genesis:
-    """The genesis of these wallets; `now` in ms UTC. Pure."""
+    """The genesis of these wallets; `now` in ms UTC. Pure.
+
+    Blocks are made by the node whose public key is `signer`, or by `validators`, which stand
+    under their operators' wallets.
+    """
     funded = {name: DEVELOPMENT_FUNDS for name in wallets if name in ("publisher", "consumer")}
     funded["operator"] = SUPPLY - sum(funded.values())
     own = tuple(
@@ -111,12 +123,18 @@ def build_genesis(
         GenesisWallet(address, "", wanted.jurisdiction, ("regulator",), 0)
         for address in wanted.regulators
     )
+    operators = tuple(
+        GenesisWallet(
+            wallet.address, wallet.public_key.hex(), wanted.jurisdiction, _ROLES["operator"], 0
+        )
+        for wallet in validators
+    )
     return Genesis(
         format=GENESIS_FORMAT,
         name=wanted.name,
         time=now,
         local_only=wanted.development,
-        wallets=own + others,
+        wallets=own + others + operators,
         regulators=tuple(sorted((wallets["regulator"].address, *wanted.regulators))),
         threshold=wanted.threshold,
         fee_account=wallets["operator"].address,
@@ -124,7 +142,8 @@ def build_genesis(
         protocol_version=PROTOCOL_VERSION,
         gas_version=GAS_VERSION,
         policy=DEFAULT_SET,
-        signer=signer.public_key.hex(),
+        signer=signer,
+        validators=tuple(validators.values()),
     )
 
 
@@ -137,7 +156,8 @@ def load_node_key(home: Home) -> KeyPair:
         raise ClientError("bad_node_key", f"{home.node_key} cannot be used: {error}") from None
 
 
-def _check(home: Home, wanted: NewLedger) -> None:
+def check(home: Home, wanted: NewLedger) -> None:
+    """ClientError where a home holds a ledger already, or no ledger can be as `wanted`."""
     if home.genesis.exists():
         raise ClientError(
             "already_initialised",

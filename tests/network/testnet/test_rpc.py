@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from synnergy.engines.cometbft.files import MAX_ENTRY_BYTES
 from synnergy.engines.cometbft.rpc import (
     AlreadyKnown,
     Broadcast,
@@ -19,6 +18,7 @@ from synnergy.engines.cometbft.rpc import (
     RpcError,
     TooLarge,
 )
+from synnergy.wire.bundle import MAX_ENTRY_BYTES
 from tests.network.support import eventually, free_ports
 from tests.network.testnet.conftest import height
 

@@ -29,13 +29,11 @@ import msgspec
 from msgspec import Meta
 
 from synnergy.identity.keys import SEED_BYTES, KeyPair
-from synnergy.wire.transaction import MAX_ENVELOPE_BYTES
+from synnergy.wire.bundle import MAX_ENTRY_BYTES
 
 SETTINGS_FORMAT: Final = 1
 #: What the kernel takes for the path of a Unix socket everywhere, its closing zero byte left out.
 MAX_SOCKET_PATH_BYTES: Final = 103
-#: A mempool entry is one transaction, or a bundle that is no longer than the longest one.
-MAX_ENTRY_BYTES: Final = MAX_ENVELOPE_BYTES + 64 * 1024
 #: Entries that CometBFT's mempool takes; the engine pushes back long before.
 MEMPOOL_ENTRIES: Final = 30_000
 MEMPOOL_BYTES: Final = 512 * 1024 * 1024
