@@ -37,7 +37,7 @@ def main() -> None:
 def measure(folder: Path, tell: throughput.Tell) -> list[Row]:
     tell(f"{KVSTORE}, four validators")
     with kvstore.running_kvstore(find_cometbft(), folder / "kvstore") as network:
-        theirs = throughput.of_kvstore(network, folder, tell, throughput.RATES)
+        theirs = throughput.of_kvstore(network, folder, tell, throughput.KVSTORE_RATES)
     wallets = throughput.Wallets()
     tell("ours, four validators")
     with running_validators(folder / "ours", throughput.needed_wallets(), 1) as ours:

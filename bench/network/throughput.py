@@ -17,7 +17,8 @@ from bench.network.validators import Validators
 from synnergy.client.api import Node
 
 #: Transactions/s offered in turn, until a load isn't followed.
-RATES = (3_000, 4_000, 5_000, 6_000, 7_000, 8_000)
+KVSTORE_RATES = (3_000, 4_000, 5_000, 6_000, 7_000, 8_000)
+RATES = (1_000, 1_500, 2_000, 2_500, 3_000, 4_000, 6_000)
 API_RATES = (250, 500, 1_000, 2_000)
 INVOCATION_RATES = (100, 200, 400, 800)
 SECONDS = 6.0
