@@ -139,6 +139,8 @@ class Application:
         #: The governance record that was last asked about, and the set that it names.
         self._ruling: tuple[records.Governance | None, CompiledSet | None] = (None, None)
         self._programs: dict[int, ProgramCache] = {}
+        #: (committed height, height asked about), and the gas table of the latter.
+        self._scheduled: tuple[tuple[int, int], Schedule] | None = None
         self._working: _Working | None = None
         self._known = KnownRecords()
         known = store.get("meta", b"chain_id")
@@ -183,7 +185,7 @@ class Application:
 
     def next_schedule(self) -> Schedule:
         """The gas table of the next block. Raises BadNode where its version is not known here."""
-        return schedule_at(self.journal(), self.height + 1)
+        return self._schedule_of(self.height + 1)
 
     def next_deadline(self) -> int | None:
         """When something falls due (ms); the solo engine makes a block then (MKT-8, ERASE-6)."""
@@ -407,6 +409,14 @@ class Application:
 
     # ---- inside ----------------------------------------------------------------------------
 
+    def _schedule_of(self, height: int) -> Schedule:
+        """The gas table of a block by committed state, looked up once for all that asks of it."""
+        of = (self.height, height)
+        scheduled = self._scheduled
+        if scheduled is None or scheduled[0] != of:
+            scheduled = self._scheduled = (of, schedule_at(self.journal(), height))
+        return scheduled[1]
+
     def _programs_of(self, schedule: Schedule) -> ProgramCache:
         cache = self._programs.get(schedule.version)
         if cache is None:
@@ -426,7 +436,7 @@ class Application:
             stored = self.store.get(where, digest)
             return decode_trusted(stored, Payload) if stored is not None else None
 
-        schedule = schedule_at(self.journal(), height)
+        schedule = self._schedule_of(height)
         return Surroundings(
             block=BlockInfo(self.chain_id, height, time),
             schedule=schedule,
