@@ -320,6 +320,7 @@ def paths(world: World) -> list[str]:
         f"/v1/proposals/{waiting['id']}",
         f"/v1/flags?wallet={CONSUMER.address}",
         "/v1/oversight",
+        "/v1/validators",
         "/v1/gas",
         "/v1/opcodes",
         "/health",

@@ -20,7 +20,7 @@ from synnergy.client import replies, verbs
 from synnergy.client.failures import ClientError, WrongUse
 from synnergy.client.rotation import read_rotation
 from synnergy.client.transactions import Call, Sent
-from synnergy.opcodes import governance
+from synnergy.opcodes import consensus, governance
 from synnergy.opcodes.erasure import SetRetention
 from synnergy.rejected import Rejected
 from synnergy.vm import catalogue
@@ -83,7 +83,7 @@ def agree(
     signer = session.sender(sender)
     signer.announce = partial(session.announce, whole=True)
     call = Call(opcode.name, arguments, governance.Agreement)
-    return _agreement(signer.send(call), arguments)
+    return told_agreement(signer.send(call), arguments)
 
 
 def set_all(
@@ -142,7 +142,7 @@ def fees(
         minimum_gas_price=now.minimum_gas_price if minimum is None else minimum,
         fee_account=now.fee_account if account is None else session.address(account),
     )
-    return _agreement(session.sender(sender).send(call), call.arguments)
+    return told_agreement(session.sender(sender).send(call), call.arguments)
 
 
 def upgrade(
@@ -167,7 +167,7 @@ def upgrade(
     if version is None or height is None:
         raise WrongUse("bad_upgrade", "--version and --height go together")
     call = verbs.regulation_set_protocol(version=version, height=height)
-    return _agreement(session.sender(sender).send(call), call.arguments)
+    return told_agreement(session.sender(sender).send(call), call.arguments)
 
 
 def deregister(
@@ -238,6 +238,17 @@ def in_words(arguments: msgspec.Struct) -> str:
         case governance.SetPolicy():
             digest = hashlib.sha256(arguments.text.encode()).hexdigest()
             return f"a policy set of {len(arguments.text):,} characters, digest {digest}"
+        case consensus.AdmitValidator(statement=stated):
+            where = f" at {stated.endpoint}" if stated.endpoint else ""
+            return (
+                f"{stated.operator} operates the node {stated.node_id.hex()}{where} with a voting"
+                f" power of {arguments.power}, under the key {stated.public_key.hex()}"
+            )
+        case consensus.SetPower():
+            key = arguments.public_key.hex()
+            return f"the node with the key {key} has a voting power of {arguments.power}"
+        case consensus.RemoveValidator():
+            return f"the node with the key {arguments.public_key.hex()} is removed"
         case SetRetention(period=0):
             return "payloads are kept for ever"
         case SetRetention():
@@ -245,6 +256,20 @@ def in_words(arguments: msgspec.Struct) -> str:
         case _:
             said = ", ".join(f"{name} {value}" for name, value in decoded(arguments).items())
             return f"{type(arguments).__name__}: {said}"
+
+
+def told_agreement(sent: Sent[governance.Agreement], arguments: msgspec.Struct) -> Reply:
+    """The answer to a governed verb: how far the agreement is, and what the others have to do."""
+    agreement, fields = sent.value, agreed(sent)
+    words = in_words(arguments)
+    if agreement.carried_out:
+        return reply(fields, plain(f"carried out: {words}"))
+    identifier = agreement.proposal.hex()[:16]
+    return reply(
+        fields,
+        plain(f"{agreement.agreed} of {agreement.threshold} regulators agreed so far: {words}"),
+        plain(f"the others: synnergy regulator agree {identifier} --from WALLET"),
+    )
 
 
 def _words(proposal: replies.Proposal) -> str:
@@ -266,20 +291,7 @@ def _appoint(
         regulators=tuple(sorted(members)),
         threshold=present.threshold if threshold is None else threshold,
     )
-    return _agreement(session.sender(sender).send(call), call.arguments)
-
-
-def _agreement(sent: Sent[governance.Agreement], arguments: msgspec.Struct) -> Reply:
-    agreement, fields = sent.value, agreed(sent)
-    words = in_words(arguments)
-    if agreement.carried_out:
-        return reply(fields, plain(f"carried out: {words}"))
-    identifier = agreement.proposal.hex()[:16]
-    return reply(
-        fields,
-        plain(f"{agreement.agreed} of {agreement.threshold} regulators agreed so far: {words}"),
-        plain(f"the others: synnergy regulator agree {identifier} --from WALLET"),
-    )
+    return told_agreement(session.sender(sender).send(call), call.arguments)
 
 
 def _find(session: Session, identifier: str) -> replies.Proposal:

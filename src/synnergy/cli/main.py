@@ -33,6 +33,7 @@ MODULES: Final = {
     "wallets": ("wallet",),
     "ledger": ("transfer", "balance", "tx"),
     "regulators": ("regulator",),
+    "validators": ("validator",),
     "market": ("model",),
     "licences": ("licence",),
     "receipts": ("receipt",),

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from synnergy.cli import governance, oversight
+from synnergy.cli import governance, oversight, validators
 from synnergy.cli.agreements import agreed, progress
 from synnergy.cli.command import From, command, group
 from synnergy.cli.ledger import Who, committed
@@ -43,6 +43,7 @@ def add_to(app: typer.Typer) -> None:
     governance.add_to(regulators)
     command(regulators, "retention")(retention)
     oversight.add_to(regulators)
+    validators.add_to_regulators(regulators)
     policies = group("The policy set that every action is checked against.")
     command(policies, "show")(show_policy)
     command(policies, "set")(set_policy)

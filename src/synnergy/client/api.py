@@ -220,6 +220,10 @@ class Node:
     def proposals(self) -> replies.Proposals:
         return self._read("/v1/proposals", replies.Proposals)
 
+    def validators(self) -> replies.Validators:
+        """The nodes of the network, with and without a vote."""
+        return self._read("/v1/validators", replies.Validators)
+
     def flags(self, wallet: str | None = None) -> tuple[replies.Flag, ...]:
         """Every open flag, or a wallet's."""
         chosen = {"wallet": wallet} if wallet else {}

@@ -322,6 +322,25 @@ class Proposals(msgspec.Struct, frozen=True):
     proposals: tuple[Proposal, ...]
 
 
+class Validator(msgspec.Struct, frozen=True):
+    """A node of the network; `address` is how CometBFT calls its consensus key."""
+
+    public_key: str
+    address: str
+    power: int
+    operator: str
+    node_id: str
+    endpoint: str
+    height: int
+
+
+class Validators(msgspec.Struct, frozen=True):
+    """The nodes of the network, none on a chain of one node; `power` is that of all together."""
+
+    validators: tuple[Validator, ...]
+    power: int
+
+
 class Health(msgspec.Struct, frozen=True):
     height: int
     app_hash: str

@@ -12,6 +12,7 @@ from synnergy.api.routes import (
     regulation,
     state,
     transactions,
+    validators,
 )
 
 ROUTERS = (
@@ -24,6 +25,7 @@ ROUTERS = (
     payloads.router,
     regulation.router,
     oversight.router,
+    validators.router,
     prices.router,
     operation.router,
 )

@@ -54,6 +54,7 @@ _KEYS: tuple[tuple[Table[Any], tuple[Component, ...]], ...] = (
     (records.contracts, ("text",)),
     (records.programs, ("bytes",)),
     (records.storage, ("text", "bytes")),
+    (records.validators, ("bytes",)),
     (records.receipts_root, ()),
 )
 TABLES = {table.name: (table, components) for table, components in _KEYS}

@@ -185,12 +185,18 @@ def create_keys(layout: Layout) -> Identity:
 def read_identity(layout: Layout) -> Identity:
     """The node id and the consensus key. Raises BadFiles where a file is missing or damaged."""
     node = _seeded(_read(layout.node_key, _NodeKey).priv_key, layout.node_key)
+    consensus = read_consensus_key(layout)
+    return Identity(_address(node.public_key).hex(), consensus.public_key.hex())
+
+
+def read_consensus_key(layout: Layout) -> KeyPair:
+    """The key pair that signs votes. Raises BadFiles where its file is missing or damaged."""
     file = _read(layout.consensus_key, _ConsensusKey)
     consensus = _seeded(file.priv_key, layout.consensus_key)
     own = consensus.public_key, _address(consensus.public_key).hex().upper()
     if own != (file.pub_key.value, file.address):
         raise BadFiles(f"{layout.consensus_key}: address and keys do not belong together")
-    return Identity(_address(node.public_key).hex(), consensus.public_key.hex())
+    return consensus
 
 
 def _address(public_key: bytes) -> bytes:

@@ -1,0 +1,169 @@
+"""`synnergy validator` and `synnergy regulator validator`: which nodes a network has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from synnergy.cli.command import From, command, group
+from synnergy.cli.governance import told_agreement
+from synnergy.cli.reply import Reply, plain, reply, table
+from synnergy.cli.session import Session
+from synnergy.client import replies, verbs
+from synnergy.client.failures import ClientError
+from synnergy.client.home import known_chain
+from synnergy.client.keystore import unlock
+from synnergy.client.validators import read_statement, statement_of, write_statement
+
+Key = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY", help="The node's consensus key in hex, or its operator: a name or address."
+    ),
+]
+_CONSENSUS_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+def add_to(app: typer.Typer) -> None:
+    validators = group("The nodes of a network.")
+    command(validators, "ls")(ls)
+    command(validators, "statement")(statement)
+    app.add_typer(validators, name="validator")
+
+
+def add_to_regulators(regulators: typer.Typer) -> None:
+    validators = group("Which nodes the network has, and what each weighs (m of n).")
+    command(validators, "admit")(admit)
+    command(validators, "power")(power)
+    command(validators, "remove")(remove)
+    regulators.add_typer(validators, name="validator")
+
+
+def ls(session: Session) -> Reply:
+    """List the nodes of the network: voting power, operator, where each is found."""
+    found = session.node.validators()
+    rows = [
+        (one.public_key, one.power, one.operator, one.node_id, one.endpoint, one.height)
+        for one in found.validators
+    ]
+    headings = ("consensus key", "power", "operator", "node id", "endpoint", "since")
+    return reply(msgspec.to_builtins(found), table(headings, rows))
+
+
+def statement(
+    session: Session,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="Where the signed statement goes.")
+    ],
+    sender: From,
+    endpoint: Annotated[
+        str,
+        typer.Option(
+            "--endpoint", metavar="URL", help="Where clients reach this node's API, if they may."
+        ),
+    ] = "",
+) -> Reply:
+    """Write this home's validator's request to be admitted, signed by its key and its operator."""
+    home = session.home
+    chain_id = known_chain(home)
+    if not chain_id:
+        raise ClientError("no_genesis", f"there is no {home.genesis}; copy the network's there")
+    operator = unlock(home.keystore, sender, session.ask)
+    signed = statement_of(home, chain_id, operator, endpoint)
+    write_statement(signed, out)
+    stated = signed.statement
+    fields = {
+        "chain_id": chain_id,
+        "public_key": stated.public_key.hex(),
+        "node_id": stated.node_id.hex(),
+        "operator": stated.operator,
+        "endpoint": endpoint,
+        "file": str(out),
+    }
+    return reply(
+        fields,
+        plain(f"{out} asks for the admission of the node {fields['node_id']}; regulators take it"),
+        plain(f"  synnergy regulator validator admit {out} --power N --from WALLET"),
+    )
+
+
+def admit(
+    session: Session,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", exists=True, dir_okay=False, help="Of `validator statement`."
+        ),
+    ],
+    weight: Annotated[
+        int,
+        typer.Option(
+            "--power",
+            metavar="N",
+            min=0,
+            help="Its voting power; with 0 it follows the chain and has no vote.",
+        ),
+    ],
+    sender: From,
+) -> Reply:
+    """Admit a node to the network, or take over what has changed about it (m of n)."""
+    signer = session.sender(sender)
+    signed = read_statement(file, signer.chain().chain_id)
+    _warn(session, signed.statement.public_key.hex(), weight)
+    call = signed.admission(weight)
+    return told_agreement(signer.send(call), call.arguments)
+
+
+def power(
+    session: Session,
+    key: Key,
+    weight: Annotated[
+        int, typer.Argument(metavar="N", min=0, help="Its voting power; 0 takes its vote.")
+    ],
+    sender: From,
+) -> Reply:
+    """Give a node another voting power (m of n)."""
+    signer = session.sender(sender)
+    public_key = _key(session, key)
+    _warn(session, public_key, weight)
+    call = verbs.consensus_set_power(public_key=bytes.fromhex(public_key), power=weight)
+    return told_agreement(signer.send(call), call.arguments)
+
+
+def remove(session: Session, key: Key, sender: From) -> Reply:
+    """Take a node out of the network (m of n)."""
+    signer = session.sender(sender)
+    public_key = bytes.fromhex(_key(session, key))
+    call = verbs.consensus_remove_validator(public_key=public_key)
+    return told_agreement(signer.send(call), call.arguments)
+
+
+def _key(session: Session, text: str) -> str:
+    """The consensus key that KEY means."""
+    if _CONSENSUS_KEY.fullmatch(text):
+        return text
+    operator = session.address(text)
+    for one in session.node.validators().validators:
+        if one.operator == operator:
+            return one.public_key
+    raise ClientError("unknown_validator", f"{operator} operates no node", rule="NET-13")
+
+
+def _warn(session: Session, public_key: str, weight: int) -> None:
+    """Say so where no block could be decided without this node."""
+    if indispensable(session.node.validators(), public_key, weight):
+        session.say(
+            f"with a voting power of {weight}, no block is decided without this node: admit it"
+            " with 0 first, and give it its vote once it has caught up"
+        )
+
+
+def indispensable(found: replies.Validators, public_key: str, weight: int) -> bool:
+    """Whether this node's power is raised to where the others are two thirds or less of all."""
+    before = sum(one.power for one in found.validators if one.public_key == public_key)
+    total = found.power - before + weight
+    return weight > before and 3 * weight >= total
