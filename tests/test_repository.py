@@ -16,6 +16,7 @@ GENERATED = (
     re.compile(r"^docs/reference/"),
     re.compile(r"\.json$"),
     re.compile(r"\.onnx$"),
+    re.compile(r"_pb2\.pyi?$"),
     re.compile(r"^fuzz/corpus/"),
 )
 LONGEST = 500

@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PREFIXES = (
-    "API|CHAIN|CLIENT|CONTRACT|DET|ENG|ERASE|GAS|ID|INF|LEDGER|MKT|ML|NET|OVR|POL|RCPT|REG|SHAPE"
-    "|STATE|TENSOR|TX|VM|WIRE"
+    "ABCI|API|CHAIN|CLIENT|CONTRACT|DET|ENG|ERASE|GAS|ID|INF|LEDGER|MKT|ML|NET|OVR|POL|RCPT|REG"
+    "|SHAPE|STATE|TENSOR|TX|VM|WIRE"
 )
 #: "VM-3", and ranges as prose writes them: "VM-10 … VM-20", "STATE-10..12", "ML-37 to ML-41".
 CITATION = re.compile(rf"\b({PREFIXES})-(\d+)(?:(?: ?(?:…|\.\.|to) ?)(?:(?:\1)-)?(\d+))?\b")

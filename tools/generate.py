@@ -12,7 +12,7 @@ from synnergy.opcodes import reference
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Generators that are programs of their own; each takes `--check`.
-PROGRAMS = ("generate_sdk.py", "generate_api.py", "generate_cli.py")
+PROGRAMS = ("generate_sdk.py", "generate_api.py", "generate_cli.py", "generate_proto.py")
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from synnergy.engines.cometbft.files import (
     save_settings,
     write_config,
 )
-from synnergy.engines.cometbft.process import CometProcess, Exit, LogLine, find_cometbft
+from synnergy.engines.cometbft.process import CometProcess, Exit, LogLine
 from synnergy.engines.cometbft.rpc import CometRpc, CometUnreachable
 from tests.network.support import eventually, free_ports
 
@@ -58,11 +58,6 @@ def make_single(home: Path, binary: Path) -> Single:
     }
     layout.genesis.write_text(json.dumps(genesis))
     return Single(layout, settings, binary)
-
-
-@pytest.fixture(scope="session")
-def cometbft() -> Path:
-    return find_cometbft()
 
 
 @pytest.fixture
