@@ -71,6 +71,11 @@ class Observed:
     catching_up: bool = False
     trouble: str = ""
 
+    @property
+    def works(self) -> bool:
+        """Whether it takes part: it answers, and has the newest block that it knows of."""
+        return self.state == "running" and self.height > 0 and not self.catching_up
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -205,9 +210,7 @@ class Supervisor:
             for validator in self.validators:
                 self._look_after(validator, now)
             self._compare()
-            if not self._ready and all(
-                validator.observed.state == "running" for validator in self.validators
-            ):
+            if not self._ready and all(each.observed.works for each in self.validators):
                 self._ready = True
                 for validator in self.validators:
                     validator.told = True
@@ -228,7 +231,7 @@ class Supervisor:
             self._display.ended(Ended(validator.member.name, status, lines, again))
         elif process is None and validator.due is not None and now >= validator.due:
             start(validator, self._command(validator.member))
-        elif self._ready and not validator.told and validator.observed.state == "running":
+        elif self._ready and not validator.told and validator.observed.works:
             validator.told = True
             self._display.answers(validator)
 

@@ -312,7 +312,7 @@ def worded(validator: Validator) -> str:
     """How a validator is, in a few words."""
     observed = validator.observed
     at = f" at {observed.height} {observed.app_hash[:12]}" if observed.app_hash else ""
-    peers = f", {observed.peers} peers" if observed.state == "running" else ""
+    peers = f", peers {observed.peers}" if observed.state == "running" else ""
     return f"{validator.member.name} {_state(validator)}{at}{peers}"
 
 

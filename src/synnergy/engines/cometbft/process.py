@@ -211,10 +211,11 @@ class CometProcess:
                 self._on_exit(Exit(status, self.last_lines))
 
     def _hear(self, line: LogLine) -> None:
-        level = _LEVELS.get(line.level, logging.DEBUG)
+        # What it complains of while it ends, such as lost connections, is as it should be.
+        level = logging.DEBUG if self._stopping else _LEVELS.get(line.level, logging.DEBUG)
         if not line.level or level > logging.DEBUG:
             self._lines.append(line.text)
-        extra = {"module_of_cometbft": line.module, "said": line.message, "fields": line.fields}
+        extra = {"component": line.module, "said": line.message, "fields": line.fields}
         _log.log(level, "cometbft", extra=extra)
         self._on_line(line)
 
