@@ -11,13 +11,15 @@ import typer
 
 from synnergy.cli.command import From, command, group
 from synnergy.cli.governance import told_agreement
-from synnergy.cli.reply import Reply, plain, reply, table
+from synnergy.cli.reply import Reply, listing, plain, reply, table
 from synnergy.cli.session import Session
+from synnergy.cli.wallets import sealing
 from synnergy.client import replies, verbs
 from synnergy.client.failures import ClientError
 from synnergy.client.home import known_chain
 from synnergy.client.keystore import unlock
 from synnergy.client.validators import read_statement, statement_of, write_statement
+from synnergy.engines.cometbft.files import SETTINGS_FORMAT, NodeSettings
 
 Key = Annotated[
     str,
@@ -30,6 +32,7 @@ _CONSENSUS_KEY = re.compile(r"[0-9a-f]{64}")
 
 def add_to(app: typer.Typer) -> None:
     validators = group("The nodes of a network.")
+    command(validators, "init")(init)
     command(validators, "ls")(ls)
     command(validators, "statement")(statement)
     app.add_typer(validators, name="validator")
@@ -41,6 +44,105 @@ def add_to_regulators(regulators: typer.Typer) -> None:
     command(validators, "power")(power)
     command(validators, "remove")(remove)
     regulators.add_typer(validators, name="validator")
+
+
+def init(
+    session: Session,
+    genesis: Annotated[
+        Path,
+        typer.Option(
+            "--genesis",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="The network's genesis.json.",
+        ),
+    ],
+    peers: Annotated[
+        str,
+        typer.Option(
+            "--peers",
+            metavar="ID@HOST:PORT,…",
+            help="Nodes of the network to stay connected to; one suffices, more are better.",
+        ),
+    ],
+    p2p: Annotated[
+        str, typer.Option("--p2p", metavar="HOST:PORT", help="Where it listens for other nodes.")
+    ] = "0.0.0.0:26656",
+    rpc: Annotated[
+        str,
+        typer.Option(
+            "--rpc", metavar="HOST:PORT", help="Where its CometBFT answers, to this machine."
+        ),
+    ] = "127.0.0.1:26657",
+    external: Annotated[
+        str,
+        typer.Option(
+            "--external", metavar="HOST:PORT", help="Where others reach it, if not at --p2p."
+        ),
+    ] = "",
+    endpoint: Annotated[
+        str,
+        typer.Option(
+            "--endpoint", metavar="URL", help="Where clients reach this node's API, if they may."
+        ),
+    ] = "",
+    operator: Annotated[
+        str,
+        typer.Option(
+            "--operator",
+            metavar="WALLET",
+            help="The wallet of this home that answers for the node; made where it is missing.",
+        ),
+    ] = "operator",
+    moniker: Annotated[
+        str, typer.Option("--moniker", metavar="NAME", help="What it calls itself to its peers.")
+    ] = "validator",
+) -> Reply:
+    """Make this home that of a node which joins a network: keys, settings, what it asks for.
+
+    Keys that are there are kept; given again, it changes the settings. Who reads the printed
+    statement learns nothing secret.
+    """
+    # Imported here, for what makes homes is of no use to the other commands.
+    from synnergy.client.joining import ask_to_join, make_home, read_network
+
+    home = session.home
+    content, network = read_network(genesis)
+    settings = NodeSettings(
+        format=SETTINGS_FORMAT,
+        moniker=moniker,
+        p2p=p2p,
+        rpc=rpc,
+        peers=tuple(peer.strip() for peer in peers.split(",") if peer.strip()),
+        external=external,
+    )
+    make_home(home, content, network, settings)
+    joining = ask_to_join(
+        home, network, operator, endpoint, session.ask, sealed=sealing(session) is not None
+    )
+    fields = {
+        "chain_id": joining.chain_id,
+        "home": str(home.root),
+        "node_id": joining.identity.node_id,
+        "public_key": joining.identity.public_key,
+        "operator": joining.operator,
+        "endpoint": endpoint,
+        "statement": str(joining.statement),
+        "request": str(joining.request),
+    }
+    return reply(
+        fields,
+        plain(f"{home.root} is ready to join {joining.chain_id}"),
+        listing({name: fields[name] for name in ("node_id", "public_key", "operator")}),
+        plain("regulators register its operator, and admit it:"),
+        plain(
+            f"  synnergy regulator register {joining.request} --jurisdiction XX --role operator"
+            " --from WALLET"
+        ),
+        plain(f"  synnergy regulator validator admit {joining.statement} --power 0 --from WALLET"),
+        plain("then: synnergy start --engine cometbft; and once it has caught up, its vote"),
+    )
 
 
 def ls(session: Session) -> Reply:

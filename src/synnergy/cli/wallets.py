@@ -47,7 +47,7 @@ def create(session: Session, name: Name) -> Reply:
 
     In the home of a local development ledger no passphrase is asked for; one that is given counts.
     """
-    wallet = create_wallet(session.home.keystore, name, _sealing(session))
+    wallet = create_wallet(session.home.keystore, name, sealing(session))
     fields = {
         "name": wallet.name,
         "address": wallet.address,
@@ -148,7 +148,7 @@ def rotate(
     """
     keystore, node = session.home.keystore, session.node
     address = of or require_wallet(keystore, name).address
-    fresh = next_key(keystore, name, address, _sealing(session))
+    fresh = next_key(keystore, name, address, sealing(session))
     fields = {"name": name, "address": address, "public_key": fresh.public_key.hex()}
     if not is_in_force(node, fresh):
         chain = node.chain()
@@ -169,7 +169,7 @@ def rotate(
     return reply({**fields, "in_force": True}, plain(shown))
 
 
-def _sealing(session: Session) -> Passphrases | None:
+def sealing(session: Session) -> Passphrases | None:
     """Where the passphrase comes from; None leaves a local development wallet unsealed."""
     given = session.settings.passphrase_file or os.environ.get(ENVIRONMENT_VARIABLE)
     genesis = session.home.genesis

@@ -28,6 +28,7 @@ from synnergy.engines.cometbft.files import (
     render_config,
     save_settings,
     socket_path,
+    write_config,
     write_whole,
 )
 
@@ -164,6 +165,11 @@ def test_no_folders_name_breaks_out_of_its_line(name: str) -> None:
     assert flat(read).keys() == flat(tomllib.loads(render_config(SETTINGS, Path("a")))).keys()
 
 
+def test_a_home_whose_name_is_no_text_is_refused() -> None:
+    with pytest.raises(BadFiles, match="UTF-8"):
+        write_config(Layout(Path("/\udce9")), SETTINGS, Path("/\udce9/abci.sock"))
+
+
 # ---- validator.json ---------------------------------------------------------------------------
 
 
@@ -203,9 +209,19 @@ def test_malformed_settings_are_refused_by_name(tmp_path: Path, field: str) -> N
 )
 def test_impossible_addresses_are_refused(tmp_path: Path, field: str, value: str) -> None:
     layout = Layout(tmp_path)
-    save_settings(layout, msgspec.structs.replace(SETTINGS, **{field: value}))
+    impossible = msgspec.structs.replace(SETTINGS, **{field: value})
+    with pytest.raises(BadFiles, match=r"port|both"):
+        save_settings(layout, impossible)
+    assert not layout.settings.exists()
+    layout.settings.write_bytes(msgspec.json.encode(impossible))
     with pytest.raises(BadFiles, match=r"port|both"):
         load_settings(layout)
+
+
+def test_what_could_not_be_read_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(BadFiles, match="peers is not NODE_ID@HOST:PORT"):
+        save_settings(Layout(tmp_path), msgspec.structs.replace(SETTINGS, peers=("nowhere",)))
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---- the socket -------------------------------------------------------------------------------

@@ -49,6 +49,15 @@ PEER = rf"^[0-9a-f]{{40}}@{_ADDRESS}$(?!\n)"
 _OWNER_ONLY: Final = 0o600
 _FOLDER: Final = 0o700
 
+#: What the settings have to look like, for people.
+_EXPECTED: Final = {
+    "moniker": "1 to 64 letters, digits, '.', '_' and '-'",
+    "p2p": "HOST:PORT",
+    "rpc": "HOST:PORT",
+    "external": "HOST:PORT, or nothing",
+    "peers": "NODE_ID@HOST:PORT each, a node id being 40 hex digits",
+}
+
 Address = Annotated[str, Meta(pattern=ADDRESS, description="HOST:PORT")]
 Peer = Annotated[str, Meta(pattern=PEER, description="NODE_ID@HOST:PORT")]
 
@@ -229,28 +238,42 @@ def _seeded(key: _Key, path: Path) -> KeyPair:
 
 def load_settings(layout: Layout) -> NodeSettings:
     """`validator.json`. Raises BadFiles where it is missing, malformed or contradicts itself."""
-    settings = _read(layout.settings, NodeSettings)
-    ports = [
-        int(address.rpartition(":")[2])
-        for address in (settings.p2p, settings.rpc, *settings.peers, settings.external)
-        if address
-    ]
-    if max(ports) > 65_535:
-        raise BadFiles(f"{layout.settings}: there is no port {max(ports)}")
+    return _check(_read(layout.settings, NodeSettings), layout)
+
+
+def save_settings(layout: Layout, settings: NodeSettings) -> None:
+    """Write `validator.json`, for people to edit. Raises BadFiles where it could not be read."""
+    try:
+        msgspec.convert(msgspec.to_builtins(settings), NodeSettings)
+    except msgspec.ValidationError as error:
+        raise BadFiles(f"{layout.settings}: {_worded(error)}") from None
+    content = msgspec.json.format(msgspec.json.encode(_check(settings, layout)), indent=2)
+    write_whole(layout.settings, content + b"\n", mode=0o644)
+
+
+def _worded(error: Exception) -> str:
+    """What is wrong, without the pattern that a setting does not match."""
+    field = str(error).partition("`$.")[2].rstrip("`").partition("[")[0]
+    return f"{field} is not {_EXPECTED[field]}" if field in _EXPECTED else str(error)
+
+
+def _check(settings: NodeSettings, layout: Layout) -> NodeSettings:
+    addresses = (settings.p2p, settings.rpc, *settings.peers, settings.external)
+    highest = max(int(address.rpartition(":")[2]) for address in addresses if address)
+    if highest > 65_535:
+        raise BadFiles(f"{layout.settings}: there is no port {highest}")
     if settings.p2p == settings.rpc:
         raise BadFiles(f"{layout.settings}: p2p and rpc cannot both listen on {settings.p2p}")
     return settings
 
 
-def save_settings(layout: Layout, settings: NodeSettings) -> None:
-    """Write `validator.json` in the order of its fields, for people to edit."""
-    content = msgspec.json.format(msgspec.json.encode(settings), indent=2) + b"\n"
-    write_whole(layout.settings, content, mode=0o644)
-
-
 def write_config(layout: Layout, settings: NodeSettings, socket: Path) -> None:
     """Write `config.toml` for an application that answers at `socket`."""
-    write_whole(layout.config, render_config(settings, socket).encode(), mode=0o644)
+    try:
+        content = render_config(settings, socket).encode()
+    except UnicodeEncodeError:
+        raise BadFiles(f"{layout.home!r} is not UTF-8, as a validator's home must be") from None
+    write_whole(layout.config, content, mode=0o644)
 
 
 def render_config(settings: NodeSettings, socket: Path) -> str:
@@ -323,8 +346,8 @@ def render_config(settings: NodeSettings, socket: Path) -> str:
 
 
 def _toml(value: str | int | bool) -> str:
-    """A value as TOML writes it; its basic strings escape as JSON does."""
-    return json.dumps(value, ensure_ascii=False)
+    """A value as TOML writes it; its basic strings escape as JSON does, and DEL besides."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def socket_path(layout: Layout, temporary: Path | None = None) -> Path:
@@ -387,4 +410,4 @@ def _read(path: Path, kind: type[T]) -> T:
     except OSError as error:
         raise BadFiles(f"{path} cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadFiles(f"{path} is malformed: {error}") from None
+        raise BadFiles(f"{path} is malformed: {_worded(error)}") from None

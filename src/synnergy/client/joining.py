@@ -1,0 +1,109 @@
+"""Making the home of a node that will join a network (NET-60)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from synnergy.chain.genesis import BadGenesis, Genesis, chain_id_of, decode_genesis_file
+from synnergy.client.failures import ClientError, WrongUse
+from synnergy.client.home import PRIVATE_FOLDER, Home, load_genesis, read_file, write_file
+from synnergy.client.keystore import create_wallet, find_wallet, unlock
+from synnergy.client.passphrase import Passphrases
+from synnergy.client.registration import write_request
+from synnergy.client.validators import statement_of, write_statement
+from synnergy.engines.cometbft.files import (
+    BadFiles,
+    Identity,
+    Layout,
+    NodeSettings,
+    create_keys,
+    read_identity,
+    save_settings,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """A node that is ready to ask for its admission: who it is, and the files that say so."""
+
+    chain_id: str
+    identity: Identity
+    operator: str
+    statement: Path
+    request: Path
+
+
+def read_network(path: Path) -> tuple[bytes, Genesis]:
+    """A network's genesis and the bytes of its file. ClientError where it is none."""
+    content = read_file(path)
+    try:
+        genesis = decode_genesis_file(content)
+    except BadGenesis as bad:
+        raise ClientError("bad_genesis", f"{path}: {bad}") from None
+    if not genesis.validators:
+        raise ClientError(
+            "other_ledger", f"{path} is of a ledger of one node, which no other joins"
+        )
+    return content, genesis
+
+
+def make_home(home: Home, content: bytes, genesis: Genesis, settings: NodeSettings) -> Identity:
+    """A home with the network's genesis, keys of its own and these settings.
+
+    Keys that are there are kept. ClientError where the home is of another ledger.
+    """
+    chain_id = chain_id_of(genesis)
+    if home.genesis.exists() and chain_id_of(load_genesis(home.genesis)) != chain_id:
+        raise ClientError(
+            "other_ledger", f"{home.root} is the home of another ledger; choose another --home"
+        )
+    layout = Layout(home.root)
+    try:
+        home.root.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+        identity = read_identity(layout) if layout.consensus_key.exists() else create_keys(layout)
+        save_settings(layout, settings)
+    except BadFiles as bad:
+        raise WrongUse("bad_validator", str(bad)) from None
+    except OSError as error:
+        raise ClientError("unwritable_file", f"{home.root}: {error.strerror}") from None
+    write_file(home.genesis, content, mode=0o644)
+    return identity
+
+
+def ask_to_join(
+    home: Home,
+    genesis: Genesis,
+    operator: str,
+    endpoint: str,
+    ask: Passphrases,
+    *,
+    sealed: bool,
+) -> Joining:
+    """Write the operator's request to be registered and the node's statement, both signed.
+
+    The operator's wallet is made where the home has none of that name, and `sealed` under a
+    passphrase.
+    """
+    ask = _once(ask)
+    if find_wallet(home.keystore, operator) is None:
+        create_wallet(home.keystore, operator, ask if sealed else None)
+    keys = unlock(home.keystore, operator, ask)
+    chain_id = chain_id_of(genesis)
+    statement, request = home.root / "validator.statement", home.root / f"{operator}.request"
+    write_statement(statement_of(home, chain_id, keys, endpoint), statement)
+    write_request(home, keys, request)
+    identity = read_identity(Layout(home.root))
+    return Joining(chain_id, identity, keys.address, statement, request)
+
+
+def _once(ask: Passphrases) -> Passphrases:
+    """Ask nobody twice: a wallet that was just made is unlocked by what sealed it."""
+    given: dict[str, str] = {}
+
+    def remembering(wallet: str, new: bool) -> str:
+        if wallet not in given:
+            given[wallet] = ask(wallet, new)
+        return given[wallet]
+
+    return remembering

@@ -1,0 +1,103 @@
+"""The home of a node that will join a network (NET-60), and what it asks for (NET-11)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from synnergy.client.genesis import NewLedger, begin
+from synnergy.client.home import Home
+from synnergy.client.network import LocalNetwork, open_network
+from synnergy.client.validators import read_statement
+from synnergy.engines.cometbft.files import Layout, load_settings, read_identity
+from tests.cli.support import run
+
+PEER = "ab" * 20 + "@127.0.0.1:26656"
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> LocalNetwork:
+    return open_network(Home(tmp_path / "network"), 2, NewLedger(development=True))
+
+
+def words(network: LocalNetwork, home: Path, *more: str) -> list[str]:
+    genesis = str(network.home.genesis)
+    return ["--home", str(home), "validator", "init", "--genesis", genesis, *more, "--json"]
+
+
+def test_a_home_that_is_ready_to_join(
+    network: LocalNetwork, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, url = tmp_path / "new", "http://127.0.0.1:7070"
+    more = ("--peers", f"{PEER}, {PEER[:-1]}7", "--p2p", "127.0.0.1:1", "--endpoint", url)
+    fields = run(capsys, *words(network, home, *more)).json
+    identity = read_identity(Layout(home))
+    assert (fields["node_id"], fields["public_key"]) == (identity.node_id, identity.public_key)
+    settings = load_settings(Layout(home))
+    assert settings.p2p == "127.0.0.1:1" and settings.peers == (PEER, f"{PEER[:-1]}7")
+    assert (home / "genesis.json").read_bytes() == network.home.genesis.read_bytes()
+    statement = read_statement(Path(fields["statement"]), network.chain_id).statement
+    assert statement.public_key.hex() == identity.public_key
+    assert statement.operator == fields["operator"] and statement.endpoint == url
+    request = json.loads(Path(fields["request"]).read_text())
+    assert request["address"] == fields["operator"] and request["chain_id"] == network.chain_id
+
+
+def test_given_again_it_keeps_keys_and_changes_settings(
+    network: LocalNetwork, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "new"
+    first = run(capsys, *words(network, home, "--peers", PEER)).json
+    again = run(capsys, *words(network, home, "--peers", PEER, "--rpc", "127.0.0.1:2")).json
+    assert again == first
+    assert load_settings(Layout(home)).rpc == "127.0.0.1:2"
+
+
+def test_the_operator_may_have_a_passphrase(
+    network: LocalNetwork,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SYNNERGY_PASSPHRASE", "secret words")
+    line = words(network, tmp_path / "new", "--peers", PEER, "--operator", "alice")
+    assert run(capsys, *line).code == 0
+    wallet = json.loads((tmp_path / "new" / "keystore" / "alice.json").read_text())
+    assert wallet["sealing"] is not None
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        (("--peers", "127.0.0.1:5"), "bad_validator", "NODE_ID@HOST:PORT"),
+        (("--peers", PEER, "--p2p", "x"), "bad_validator", "p2p is not HOST:PORT"),
+        (("--peers", PEER, "--p2p", "h:70000"), "bad_validator", "no port 70000"),
+        (("--peers", PEER, "--moniker", 'a"b'), "bad_validator", "moniker"),
+        (("--peers", PEER, "--endpoint", "ftp://x"), "bad_statement", "endpoint"),
+        (("--peers", PEER, "--operator", "../x"), "bad_wallet_name", "wallet"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    network: LocalNetwork,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: tuple[str, ...],
+    code: str,
+    said: str,
+) -> None:
+    error = run(capsys, *words(network, tmp_path / "new", *more)).json["error"]
+    assert error["code"] == code and said in error["message"]
+
+
+def test_only_networks_are_joined(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], network: LocalNetwork
+) -> None:
+    begin(Home(tmp_path / "solo"), NewLedger(development=True), lambda _name, _new: "")
+    solo = LocalNetwork(Home(tmp_path / "solo"), "", ())
+    error = run(capsys, *words(solo, tmp_path / "new", "--peers", PEER)).json["error"]
+    assert error["code"] == "other_ledger"
+    error = run(capsys, *words(network, tmp_path / "solo", "--peers", PEER)).json["error"]
+    assert error["code"] == "other_ledger"
+    assert not Layout(tmp_path / "solo").root.exists()
