@@ -40,6 +40,12 @@ def test_chain(world: World) -> None:
     assert chain["limits"]["envelope_bytes"] == 4 * 1024 * 1024
 
 
+def test_every_answer_tells_the_height(world: World) -> None:  # API-14
+    height = str(world.ledger.application.height)
+    for path in ("/health", "/v1/chain", "/v1/receipts/" + "ab" * 32, "/nowhere"):
+        assert world.client.get(path).headers["synnergy-height"] == height
+
+
 def test_genesis_is_the_file(world: World) -> None:
     content = world.get("/v1/genesis").content
     assert decode_genesis_file(content) == world.ledger.application.genesis

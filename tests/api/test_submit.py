@@ -123,7 +123,7 @@ def test_dropped_while_waiting(world: World) -> None:
     promise.done.set()
     with serving(world, promise) as (client, _):
         answer = client.post("/v1/transactions?wait=5", content=b"x", headers=OCTETS)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "expired")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "expired")
 
 
 def test_dropped_because_the_engine_halted(world: World) -> None:

@@ -6,16 +6,16 @@ import httpx
 import msgspec
 import pytest
 
-from synnergy.client import api
-from synnergy.client.api import Node, NodeUnavailable
-from synnergy.client.failures import ClientError, WrongUse
+from synnergy.client import api, connection, nodes
+from synnergy.client.api import Node
+from synnergy.client.failures import ClientError, NodeUnavailable, WrongUse
 
 ACCOUNT = {"address": "syn1x", "balance": 5, "nonce": 2, "registered": True, "new_field": 1}
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(nodes, "PAUSES", (0.0, 0.0, 0.0))
 
 
 def node(answer: Callable[[int, httpx.Request], httpx.Response]) -> tuple[Node, list[str]]:
@@ -120,7 +120,7 @@ def test_an_error_page_of_something_else() -> None:
 
 
 def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "MAX_REPLY_BYTES", 1_000)
+    monkeypatch.setattr(connection, "MAX_REPLY_BYTES", 1_000)
     client, _ = node(lambda _n, _r: httpx.Response(200, content=b"x" * 1_001))
     with pytest.raises(NodeUnavailable):
         client.genesis()

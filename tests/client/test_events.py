@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from synnergy.client import api
-from synnergy.client.api import Node, NodeUnavailable
-from synnergy.client.failures import ClientError
+from synnergy.client import streams
+from synnergy.client.api import Node
+from synnergy.client.failures import ClientError, NodeUnavailable
 
 EVENT = {
     "id": "3.1.0",
@@ -70,7 +70,7 @@ def test_what_is_no_event_is_not_believed(answer: bytes) -> None:
 
 
 def test_a_line_without_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "MAX_LINE_BYTES", 1_000)
+    monkeypatch.setattr(streams, "MAX_LINE_BYTES", 1_000)
     client, _ = node(*[b"x" * 600] * 10_000)
     with pytest.raises(NodeUnavailable, match="without end"), client.events() as stream:
         list(stream)

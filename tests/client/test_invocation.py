@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from synnergy.client import api, replies, transactions, verbs
+from synnergy.client import nodes, replies, transactions, verbs
 from synnergy.client.failures import ClientError, OutcomeUnknown, WrongUse
 from synnergy.client.invocation import build_call, invoke
 from synnergy.client.models import read_model
@@ -29,7 +29,7 @@ ARRAYS = {"x": np.array([[1, 2, 3]], np.float32)}
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(nodes, "PAUSES", (0.0, 0.0, 0.0))
     monkeypatch.setattr(transactions, "NONCE_PAUSES", (0.01,))
 
 

@@ -6,7 +6,7 @@ import httpx
 import msgspec
 import pytest
 
-from synnergy.client import api, transactions, verbs
+from synnergy.client import nodes, transactions, verbs
 from synnergy.client.failures import ClientError, OutcomeUnknown, WrongUse
 from synnergy.client.proofs import check_header, check_proof, prove_balance
 from synnergy.client.transactions import Sender, Signing, encode_arguments
@@ -18,7 +18,7 @@ from tests.client.conftest import Ledger
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(nodes, "PAUSES", (0.0, 0.0, 0.0))
     monkeypatch.setattr(transactions, "NONCE_PAUSES", (0.01, 0.05, 0.2))
 
 

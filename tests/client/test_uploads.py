@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
-from synnergy.client import api, uploads, verbs
+from synnergy.client import nodes, uploads, verbs
 from synnergy.client.downloads import download
 from synnergy.client.failures import ClientError
 from synnergy.client.models import read_model
@@ -21,7 +21,7 @@ from tests.client.test_models import model_with, numpy_helper, save
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(nodes, "PAUSES", (0.0, 0.0, 0.0))
 
 
 def content(seed: int, chunks: int = 3) -> bytes:

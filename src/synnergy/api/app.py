@@ -26,7 +26,7 @@ def create_app(node: Node) -> FastAPI:
     metrics = Metrics(node)
     app.state.node = node
     app.state.metrics = metrics
-    app.add_middleware(Observe, metrics=metrics)
+    app.add_middleware(Observe, metrics=metrics, application=node.application)
     return app
 
 

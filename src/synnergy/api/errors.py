@@ -58,6 +58,11 @@ def refuse(rejected: Rejected) -> ApiError:
     return ApiError(400, rejected)
 
 
+def dropped(why: Rejected) -> ApiError:
+    """The error for what was accepted and is in no block: 409, unless the node halted (API-4)."""
+    return refuse(why) if why.rule.startswith("ENG-") else ApiError(409, why)
+
+
 def busy(rule: str, message: str) -> ApiError:
     """The error for what the node cannot take now (API-5)."""
     return ApiError(429, Rejected(rule, "busy", message), {"Retry-After": str(RETRY_AFTER)})

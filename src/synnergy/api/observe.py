@@ -1,4 +1,4 @@
-"""The outermost layer of the application: counts and logs each request."""
+"""The outermost layer of the application: counts and logs each request, and tells the height."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from synnergy.api.metrics import Metrics
+from synnergy.chain.application import Application
 
 UNKNOWN_ROUTE = "unknown"
+HEIGHT_HEADER = b"synnergy-height"
 
 _log = logging.getLogger("synnergy.request")
 
@@ -17,9 +19,10 @@ _log = logging.getLogger("synnergy.request")
 class Observe:
     """ASGI middleware: refused requests are logged at level info, all others at debug."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, application: Application) -> None:
         self._app = app
         self._metrics = metrics
+        self._application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -32,6 +35,9 @@ class Observe:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                # Taken after the state was read, so that the answer shows none above it (API-14).
+                height = str(self._application.height).encode()
+                message = {**message, "headers": [*message["headers"], (HEIGHT_HEADER, height)]}
             await send(message)
 
         try:

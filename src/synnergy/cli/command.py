@@ -39,7 +39,8 @@ NodeOption = Annotated[
     typer.Option(
         "--node",
         metavar="URL",
-        help="The node to ask (or SYNNERGY_NODE; else http://127.0.0.1:7070).",
+        help="The node to ask, or several with commas between, which are asked in turn (or"
+        " SYNNERGY_NODE; else http://127.0.0.1:7070).",
         rich_help_panel=GLOBAL,
     ),
 ]

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from synnergy.cli.reply import listing, plain
 from synnergy.client import replies
 from synnergy.client.failures import ClientError
-from synnergy.client.home import Home, known_chain, resolve_home
+from synnergy.client.home import Home, known_chain, known_network, resolve_home
 from synnergy.client.keystore import resolve_address, unlock
 from synnergy.client.passphrase import Passphrases, passphrases
 from synnergy.client.references import resolve_model
@@ -62,10 +62,17 @@ class Session:
     def node(self) -> Node:
         if self._node is None:
             # What speaks to nodes takes time to load, which commands without one are spared.
-            from synnergy.client.api import DEFAULT_NODE, ENVIRONMENT_VARIABLE, Node
+            from synnergy.client.api import Node
+            from synnergy.client.connection import DEFAULT_NODE, ENVIRONMENT_VARIABLE
 
-            url = self.settings.node or os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_NODE
-            self._node = Node(url)
+            named = self.settings.node or os.environ.get(ENVIRONMENT_VARIABLE)
+            chain_id, endpoints = known_network(self.home)
+            if endpoints and not named:
+                # Whatever else runs at the usual address, this home means its own network.
+                self._node = Node("", fallbacks=(DEFAULT_NODE, *endpoints), chain_id=chain_id)
+            else:
+                url = named or DEFAULT_NODE
+                self._node = Node(url, fallbacks=endpoints, chain_id=chain_id)
         return self._node
 
     def close(self) -> None:

@@ -27,6 +27,26 @@ class WrongUse(ClientError):
     """The request itself is malformed: nothing was asked of a ledger."""
 
 
+class NodeUnavailable(ClientError):
+    """No node could be reached, or it does not answer as one."""
+
+
+class NothingSent(NodeUnavailable):
+    """There was no node to send a request to, so that surely none acted on it."""
+
+
+class Dropped(ClientError):
+    """A transaction that a node had accepted, and then left out of its blocks (CLIENT-4)."""
+
+    def __init__(self, transaction: str, why: str, rule: str) -> None:
+        message = (
+            f"transaction {transaction} was accepted, and then dropped before it was in a block:"
+            f" {why or 'the node does not say why'}"
+        )
+        super().__init__("dropped", message, rule=rule, tx=transaction)
+        self.transaction = transaction
+
+
 class OutcomeUnknown(ClientError):
     """A transaction was handed over and its outcome is not known (CLIENT-4)."""
 

@@ -80,6 +80,19 @@ def known_chain(home: Home) -> str:
     return chain_id_of(load_genesis(home.genesis)) if home.genesis.exists() else ""
 
 
+def known_network(home: Home) -> tuple[str, tuple[str, ...]]:
+    """The chain id of the home's genesis, and the addresses of the nodes that it names.
+
+    Nothing where it names none, or cannot be read: who needs the genesis itself is told why.
+    """
+    try:
+        genesis = load_genesis(home.genesis)
+    except ClientError:
+        return "", ()
+    endpoints = tuple(one.endpoint for one in genesis.validators if one.endpoint)
+    return (chain_id_of(genesis), endpoints) if endpoints else ("", ())
+
+
 def read_file(path: Path) -> bytes:
     """The bytes of a file that a user named. ClientError says which file and why not."""
     try:

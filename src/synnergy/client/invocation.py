@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from synnergy.client import replies, verbs
-from synnergy.client.failures import ClientError, OutcomeUnknown, WrongUse
+from synnergy.client.failures import ClientError, Dropped, OutcomeUnknown, WrongUse
 from synnergy.client.home import Home
 from synnergy.client.inputs import canonical_bytes
 from synnergy.client.openings import OpeningFile, forget_opening, keep_opening
@@ -102,7 +102,7 @@ def send_with_opening(
 
     try:
         sent = sender.send(call, record, gas_limit)
-    except OutcomeUnknown:
+    except (OutcomeUnknown, Dropped):  # who dropped it may not have been the only one to have it
         forget_but(kept[-1:])
         raise
     except ClientError as failed:

@@ -11,11 +11,15 @@ import msgspec
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """The body of an error reply, inside `{"error": …}`."""
+    """The body of an error reply, inside `{"error": …}`.
+
+    With the code `elsewhere` the `details` name the `endpoint` of a node that has what was asked.
+    """
 
     code: str
     message: str
     rule: str = ""
+    details: dict[str, Any] = {}
 
 
 class ErrorReply(msgspec.Struct, frozen=True):
@@ -38,14 +42,18 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class TransactionReply(msgspec.Struct, frozen=True):
-    """A transaction by id: `pending`, or with the block that holds it and its result."""
+    """A transaction by id: `pending`, or with the block that holds it and its result.
+
+    `dropped` is one that the node had accepted and then left out; `why` says what refused it.
+    """
 
     transaction: str
-    status: Literal["ok", "refused", "inadmissible", "pending"]
+    status: Literal["ok", "refused", "inadmissible", "pending", "dropped"]
     height: int | None = None
     index: int | None = None
     result: Result | None = None
     body: dict[str, Any] | None = None
+    why: Failure | None = None
 
 
 class Contract(msgspec.Struct, frozen=True):
@@ -350,6 +358,8 @@ class Health(msgspec.Struct, frozen=True):
     policy_version: int
     protocol_version: int
     kernel: str
+    chain_id: str = ""
+    error: Failure | None = None
 
 
 class Payload(msgspec.Struct, frozen=True):

@@ -14,8 +14,16 @@ from typing import Generic, TypeVar
 import msgspec
 
 from synnergy.client import replies
-from synnergy.client.api import Node, NodeUnavailable
-from synnergy.client.failures import ClientError, OutcomeUnknown, WrongUse
+from synnergy.client.api import Node
+from synnergy.client.failures import (
+    ClientError,
+    Dropped,
+    NodeUnavailable,
+    NothingSent,
+    OutcomeUnknown,
+    WrongUse,
+)
+from synnergy.client.nodes import STALE_NONCE
 from synnergy.identity.keys import KeyPair
 from synnergy.rejected import Rejected
 from synnergy.vm.templates import template
@@ -41,9 +49,8 @@ WAIT_SECONDS = 20.0
 PATIENCE_SECONDS = 120.0
 #: Pauses before trying again with a fresh nonce, when another of the sender's was faster.
 NONCE_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
-
-#: Codes that say that another transaction of the sender's came first; this one had no effect.
-STALE_NONCE = ("replayed", "nonce_too_high")
+#: Seconds after which a transaction that no node knows is handed over again, and again.
+AGAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,15 @@ class Sent(Generic[R]):
     fee: int
     value: R
     receipts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A transaction on its way: its bytes, which stay the same, and what was last heard of it."""
+
+    identifier: str
+    envelope: bytes
+    reply: replies.TransactionReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,49 +177,69 @@ class Sender:
         """Sign, post and follow until committed. OutcomeUnknown where nothing is heard."""
         identifier = transaction_id(body).hex()
         try:
-            return self.follow(identifier, self.post(body, attachments, wait))
+            return self.follow(self.post(body, attachments, wait))
         except KeyboardInterrupt:
             raise OutcomeUnknown(
                 identifier, f"interrupted after transaction {identifier} was handed over"
             ) from None
 
-    def post(
-        self, body: Body, attachments: tuple[Attachment, ...], wait: float
-    ) -> replies.TransactionReply:
+    def post(self, body: Body, attachments: tuple[Attachment, ...], wait: float) -> Handed:
         """Sign and post; `pending` where the line broke after something was sent."""
         identifier = transaction_id(body).hex()
+        envelope = sign(body, attachments, self.keys)
         try:
-            return self.node.post_transaction(sign(body, attachments, self.keys), wait)
+            reply = self.node.post_transaction(envelope, wait)
+        except NothingSent:
+            raise
         except NodeUnavailable as gone:
-            if gone.code == "no_node":
-                raise
             if gone.code == "halted":
                 raise OutcomeUnknown(identifier, gone.message) from None
-            return replies.TransactionReply(identifier, "pending")
+            reply = replies.TransactionReply(identifier, "pending")
         except ClientError as failed:
             # An earlier attempt of this very transaction may have arrived after all.
             known = self.node.transaction(identifier) if failed.code == "replayed" else None
             if known is None:
                 raise
-            return known
+            reply = known
+        return Handed(identifier, envelope, reply)
 
-    def follow(self, identifier: str, reply: replies.TransactionReply) -> replies.TransactionReply:
-        """Ask for a pending transaction until it is committed, or patience ends."""
+    def follow(self, handed: Handed) -> replies.TransactionReply:
+        """Ask for a pending transaction until it is committed, or patience ends.
+
+        Where no node knows it any more, the same bytes are handed over again (CLIENT-4). Raises
+        OutcomeUnknown, Dropped, and ClientError where another transaction took its nonce.
+        """
+        identifier, reply = handed.identifier, handed.reply
         deadline = time.monotonic() + self.patience
+        again = time.monotonic() + AGAIN_SECONDS
+        said = ""
         for pause in _pauses():
+            if reply.status == "dropped" and reply is handed.reply:
+                # Who dropped it may be the only one who did.
+                reply = self.node.transaction(identifier) or reply
+            if reply.status == "dropped":
+                raise _dropped(identifier, reply.why or replies.Failure("", ""))
             if reply.status != "pending":
                 return reply
             if time.monotonic() >= deadline:
                 break
             time.sleep(pause)
             try:
-                reply = self.node.transaction(identifier) or reply
-            except NodeUnavailable:
+                known = self.node.transaction(identifier)
+                if known is None and time.monotonic() >= again:
+                    again = time.monotonic() + AGAIN_SECONDS
+                    known = self.node.post_transaction(handed.envelope)
+            except ClientError as failed:
+                # A refusal says nothing of the copy that was handed over before.
+                said = "" if isinstance(failed, NodeUnavailable) else failed.message
                 continue
+            reply = known or reply
+        refusal = f"; handed over again it was refused: {said}" if said else ""
         raise OutcomeUnknown(
             identifier,
             f"transaction {identifier} was handed over, and nothing was heard of it in"
-            f" {self.patience:g} s; `synnergy tx show {identifier}` tells once it is known",
+            f" {self.patience:g} s; `synnergy tx show {identifier}` tells once it is known"
+            + refusal,
         )
 
     def _check_registered(self) -> None:
@@ -294,6 +330,13 @@ def conclude(reply: replies.TransactionReply, call: Call[R]) -> Sent[R]:
     return Sent(
         reply.transaction, reply.height, result.gas_used, result.fee, value, result.receipts
     )
+
+
+def _dropped(identifier: str, why: replies.Failure) -> ClientError:
+    """The failure that a dropped transaction is."""
+    if why.code == "replayed":  # its nonce is another's for good, so that it has no effect
+        return ClientError(why.code, why.message, rule=why.rule)
+    return Dropped(identifier, why.message, why.rule)
 
 
 def _pauses() -> Iterator[float]:

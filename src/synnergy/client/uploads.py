@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from synnergy.client import replies, verbs
+from synnergy.client import verbs
 from synnergy.client.failures import ClientError
-from synnergy.client.transactions import STALE_NONCE, Call, Sender, Sent, conclude
+from synnergy.client.nodes import STALE_NONCE
+from synnergy.client.transactions import Call, Handed, Sender, Sent, conclude
 from synnergy.opcodes.artefacts import CHUNK_BYTES, DEPOSIT_PER_CHUNK, Committed, Uploaded
 from synnergy.wire.transaction import Attachment
 
@@ -128,7 +129,7 @@ class _Run:
             return ClientError(quoted.code, quoted.message, rule=quoted.rule)
         limit = quoted.gas + quoted.gas // 10
         nonce = node.account(self.sender.address).nonce
-        waiting: deque[tuple[int, replies.TransactionReply]] = deque()
+        waiting: deque[tuple[int, Handed]] = deque()
         try:
             for index in range(self.first, len(self.chunks)):
                 call = self._call(index)
@@ -150,10 +151,9 @@ class _Run:
             attachments=(Attachment(b"", self.chunks[index]),),
         )
 
-    def _settle(self, index: int, reply: replies.TransactionReply) -> None:
+    def _settle(self, index: int, handed: Handed) -> None:
         """Wait for one chunk to be on the ledger."""
-        committed = self.sender.follow(reply.transaction, reply)
-        sent = conclude(committed, self._call(index))
+        sent = conclude(self.sender.follow(handed), self._call(index))
         self.gas_used += sent.gas_used
         self.fee += sent.fee
         self.progress(min((index + 1) * CHUNK_BYTES, self.total), self.total)

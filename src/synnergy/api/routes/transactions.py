@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from synnergy.api.answers import OCTETS, DigestText, TheNode, answers, reply
 from synnergy.api.bodies import Bodies
-from synnergy.api.errors import not_found, refuse
+from synnergy.api.errors import dropped, not_found, refuse
 from synnergy.api.node import Node
 from synnergy.api.waiting import MAX_WAIT_SECONDS, Lanes
 from synnergy.chain.queries.ledger import (
@@ -67,7 +67,11 @@ class PendingView(Struct, frozen=True):
     **answers(
         CommittedView,
         description="It is in a block",
-        errors={**BODY_ERRORS, 503: "The node halted"},
+        errors={
+            **BODY_ERRORS,
+            409: "It was accepted, and then dropped before it was in a block",
+            503: "The node halted",
+        },
         also={202: PendingView},
     ),
 )
@@ -102,7 +106,7 @@ async def submit_transaction(
             )
         )
     if submitted.dropped is not None:
-        raise refuse(submitted.dropped)
+        raise dropped(submitted.dropped)
     return reply(PendingView(submitted.transaction, "pending"), 202)
 
 
