@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from typing import Literal
 
 from synnergy.engines.waiting import Committed
 from synnergy.rejected import Rejected
@@ -29,12 +30,15 @@ class FakeEngine:
     name: str = "fake"
     failure: str | None = None
     mempool_size: int = 0
+    catching_up: bool = False
+    peers: int = 0
     pending: set[bytes] = field(default_factory=set)
+    dropped: dict[bytes, Rejected] = field(default_factory=dict)
     submitted: list[bytes] = field(default_factory=list)
 
     def submit(self, raw: bytes) -> Promise | Rejected:
         self.submitted.append(raw)
         return self.answer
 
-    def status(self, transaction: bytes) -> str | None:
-        return "pending" if transaction in self.pending else None
+    def status(self, transaction: bytes) -> Literal["pending"] | Rejected | None:
+        return "pending" if transaction in self.pending else self.dropped.get(transaction)

@@ -126,6 +126,16 @@ def test_dropped_while_waiting(world: World) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "expired")
 
 
+def test_asked_for_after_it_was_dropped(world: World) -> None:
+    """ENG-4"""
+    with serving(world, Promise(ID), pending={ID}) as (client, engine):
+        engine.pending.clear()
+        engine.dropped[ID] = Rejected("TX-8", "expired", "too late")
+        found = client.get(f"/v1/transactions/{ID.hex()}").json()
+    assert (found["status"], found["height"], found["result"]) == ("dropped", None, None)
+    assert found["why"] == {"rule": "TX-8", "code": "expired", "message": "too late"}
+
+
 def test_dropped_because_the_engine_halted(world: World) -> None:
     promise = Promise(ID, dropped=Rejected("ENG-1", "halted", "no disk"))
     promise.done.set()

@@ -203,7 +203,8 @@ def test_what_no_longer_passes_is_dropped_and_told(ledger: Ledger) -> None:
     assert one.wait(PATIENCE) is not None
     assert two.wait(PATIENCE) is None and two.done.is_set()
     assert two.dropped is not None and two.dropped.code == "insufficient_funds"
-    assert engine.mempool_size == 0 and engine._waiting_bytes == 0
+    assert engine.status(two.transaction) == two.dropped
+    assert engine.mempool_size == 0
     engine.stop()
 
 

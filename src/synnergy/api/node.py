@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from synnergy.chain.application import Application
 from synnergy.chain.queries.moment import Moment, open_moment
@@ -37,9 +37,15 @@ class Engine(Protocol):
     @property
     def mempool_size(self) -> int: ...
 
+    @property
+    def catching_up(self) -> bool: ...
+
+    @property
+    def peers(self) -> int: ...
+
     def submit(self, raw: bytes) -> Waiting | Rejected: ...
 
-    def status(self, transaction: bytes) -> str | None: ...
+    def status(self, transaction: bytes) -> Literal["pending"] | Rejected | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,10 @@ from synnergy.api.streams import STREAMING
 from synnergy.chain.application import Application, BadNode
 from synnergy.chain.genesis import BadGenesis, Genesis, decode_genesis_file
 from synnergy.chain.versions import upgrade_warning
+from synnergy.engines.abci.server import SocketInUse
+from synnergy.engines.cometbft.engine import CometEngine
+from synnergy.engines.cometbft.files import BadFiles, Layout, load_settings
+from synnergy.engines.cometbft.process import NoCometBFT, find_cometbft
 from synnergy.engines.solo import SoloEngine
 from synnergy.gas.schedule import BrokenSchedule
 from synnergy.identity.keys import KeyPair
@@ -51,6 +55,10 @@ _log = logging.getLogger(__name__)
 
 class ServeError(Exception):
     """The node cannot be started; the message is one sentence for people."""
+
+
+class EngineEnded(ServeError):
+    """The engine ended while the node ran, and the node with it."""
 
 
 class _NodeKey(msgspec.Struct, frozen=True):
@@ -84,7 +92,8 @@ def serve(
             stack.enter_context(node_log())
         except BadLogSetting as error:
             raise ServeError(str(error)) from error
-        node = stack.enter_context(open_node(home, map_size))
+        ended = _Ended()
+        node = stack.enter_context(open_node(home, map_size, ended))
         listener = stack.enter_context(bind(host, port))
         app = create_app(node)
         config = uvicorn.Config(
@@ -100,14 +109,48 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        _Server(config, ready, lambda: app.state.streams.end()).run([listener])
+        server = _Server(config, ready, lambda: app.state.streams.end())
+        ended.watch(server)
+        server.run([listener])
+    if ended.why is not None:
+        raise EngineEnded(ended.why)
+
+
+class _Ended:
+    """Stops the server where the engine ended, before the server runs or while it does."""
+
+    def __init__(self) -> None:
+        self.why: str | None = None
+        self._server: uvicorn.Server | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, why: str) -> None:
+        with self._lock:
+            self.why = why
+            if self._server is not None:
+                self._server.should_exit = True
+
+    def watch(self, server: uvicorn.Server) -> None:
+        with self._lock:
+            self._server = server
+            server.should_exit = self.why is not None
+
+
+def _ignore(_: str) -> None:
+    """Of an engine that cannot end by itself."""
 
 
 @contextmanager
-def open_node(home: Path, map_size: int = DEFAULT_MAP_BYTES) -> Generator[Node]:
-    """The running node of a home: its engine makes blocks until the context ends."""
+def open_node(
+    home: Path,
+    map_size: int = DEFAULT_MAP_BYTES,
+    on_end: Callable[[str], None] = _ignore,
+) -> Generator[Node]:
+    """The running node of a home: its engine makes blocks until the context ends.
+
+    `on_end` is told why where the engine ends before that.
+    """
     genesis = _read_genesis(home / GENESIS)
-    signer = _read_key(home / NODE_KEY, genesis)
     with _open_store(home / DATA, map_size) as store:
         try:
             application = Application(store, genesis)
@@ -115,8 +158,7 @@ def open_node(home: Path, map_size: int = DEFAULT_MAP_BYTES) -> Generator[Node]:
             raise ServeError(f"this node cannot serve {home}: {error}") from error
         except (StoreFull, lmdb.Error) as error:
             raise ServeError(str(error)) from error
-        engine = SoloEngine(application, signer)
-        engine.start()
+        engine = _start_engine(home, application, on_end)
         about = {"chain_id": application.chain_id, "version": __version__, "pid": os.getpid()}
         _log.info("started", extra=about | _head(application))
         warning = upgrade_warning(application.journal())
@@ -127,6 +169,25 @@ def open_node(home: Path, map_size: int = DEFAULT_MAP_BYTES) -> Generator[Node]:
         finally:
             engine.stop()
             _log.info("stopped", extra=_head(application))
+
+
+def _start_engine(
+    home: Path, application: Application, on_end: Callable[[str], None]
+) -> SoloEngine | CometEngine:
+    """The running engine that the genesis asks for: validators' or one signer's."""
+    if not application.genesis.validators:
+        solo = SoloEngine(application, _read_key(home / NODE_KEY, application.genesis))
+        solo.start()
+        return solo
+    layout = Layout(home)
+    try:
+        engine = CometEngine(application, layout, load_settings(layout), find_cometbft(), on_end)
+        engine.start()
+    except (BadFiles, NoCometBFT, SocketInUse) as error:
+        raise ServeError(str(error)) from error
+    except (OSError, ValueError) as error:
+        raise ServeError(f"this node cannot listen for its CometBFT: {error}") from error
+    return engine
 
 
 def _head(application: Application) -> dict[str, object]:

@@ -205,6 +205,14 @@ def decode_genesis_file(content: bytes) -> Genesis:
         raise BadGenesis(f"the genesis file is malformed: {error}") from error
 
 
+def decode_app_state(content: bytes) -> Genesis:
+    """Our genesis out of CometBFT's, as it hands it over. Raises BadGenesis."""
+    try:
+        return msgspec.json.decode(content, type=Genesis)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadGenesis(f"the app_state is malformed: {error}") from error
+
+
 class _AnyFile(msgspec.Struct):
     """Which of the two it is."""
 

@@ -11,7 +11,7 @@ import typer
 from synnergy.cli.command import command
 from synnergy.cli.reply import Reply, listing, plain, reply
 from synnergy.cli.session import Session
-from synnergy.client.failures import ClientError
+from synnergy.client.failures import ClientError, WrongUse
 from synnergy.client.genesis import NewLedger, begin
 from synnergy.client.home import Home, load_genesis, resolve_home
 from synnergy.state.store import DEFAULT_MAP_BYTES
@@ -93,6 +93,14 @@ def start(
             "--listen", metavar="HOST:PORT", help="Where to serve; port 0 takes any free one."
         ),
     ] = LISTEN,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            metavar="NAME",
+            help="solo or cometbft; a ledger's genesis says which, and another is refused.",
+        ),
+    ] = None,
     map_size: Annotated[
         int,
         typer.Option(
@@ -105,19 +113,38 @@ def start(
 ) -> Reply:
     """Run this home's node in the foreground until SIGTERM or Ctrl-C."""
     # The server's libraries are slow to import, and no other command needs them.
-    from synnergy.api.server import ServeError, serve
+    from synnergy.api.server import EngineEnded, ServeError, serve
 
     home = resolve_home(session.settings.home)
     genesis = load_genesis(home.genesis)
+    _check_engine(engine, home, of_network=bool(genesis.validators))
 
     def ready(url: str) -> None:
         _ready(url, home, genesis.local_only)
 
     try:
         serve(home.root, listen, ready, map_size)
+    except EngineEnded as ended:
+        raise ClientError("engine_ended", str(ended)) from None
     except ServeError as error:
         raise ClientError("cannot_start", str(error)) from None
     raise typer.Exit(0)
+
+
+def _check_engine(engine: str | None, home: Home, *, of_network: bool) -> None:
+    """Refuse an engine that is not the one of the home's genesis."""
+    if engine not in (None, "solo", "cometbft"):
+        raise WrongUse("bad_engine", f"--engine is solo or cometbft, not {engine}")
+    if engine == "cometbft" and not of_network:
+        raise ClientError(
+            "wrong_engine",
+            f"{home.genesis} names a signer and no validators: it is for --engine solo;"
+            " `synnergy testnet` begins a network",
+        )
+    if engine == "solo" and of_network:
+        raise ClientError(
+            "wrong_engine", f"{home.genesis} names validators: it is for --engine cometbft"
+        )
 
 
 def _ready(url: str, home: Home, local_only: bool) -> None:

@@ -360,6 +360,7 @@ class Health(msgspec.Struct, frozen=True):
     kernel: str
     chain_id: str = ""
     error: Failure | None = None
+    peers: int = 0
 
 
 class Payload(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from synnergy.chain.application import Application
 from synnergy.chain.block import Proposal
@@ -63,8 +64,12 @@ class SoloEngine:
     def catching_up(self) -> bool:
         return False
 
-    def status(self, transaction: bytes) -> str | None:
-        """`pending` for a transaction that waits, else None."""
+    @property
+    def peers(self) -> int:
+        return 0
+
+    def status(self, transaction: bytes) -> Literal["pending"] | Rejected | None:
+        """`pending` for a transaction that waits, why one was dropped, else None."""
         return self._room.status(transaction)
 
     def submit(self, raw: bytes) -> Submitted | Rejected:

@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from synnergy.chain.application import Application
 from synnergy.chain.versions import BadNode
@@ -21,6 +22,8 @@ from synnergy.state.journal import Journal
 #: Transactions that may wait; beyond it clients are told to come back (ENG-2).
 MAX_WAITING = 5_000
 MAX_WAITING_BYTES = 256 * 1024 * 1024
+#: Dropped transactions of which it is remembered why (ENG-4).
+MAX_DROPPED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +63,16 @@ class WaitingRoom:
         self._application = application
         self._most = MAX_WAITING if most is None else most
         self._bytes = 0
+        self._dropped: OrderedDict[bytes, Rejected] = OrderedDict()
         self._checked: Journal = application.journal()
 
     def __len__(self) -> int:
         return len(self.waiting)
 
-    def status(self, transaction: bytes) -> str | None:
-        """`pending` for a transaction that waits, else None."""
+    def status(self, transaction: bytes) -> Literal["pending"] | Rejected | None:
+        """`pending` for a transaction that waits, why one that waited was dropped, else None."""
         with self.lock:
-            return "pending" if transaction in self.waiting else None
+            return "pending" if transaction in self.waiting else self._dropped.get(transaction)
 
     def enter(self, transaction: Transaction) -> Submitted | Rejected:
         """Let a transaction wait for a block, or say why not; one that waits already is itself."""
@@ -92,6 +96,7 @@ class WaitingRoom:
         submitted = Submitted(transaction.id, raw)
         self.waiting[transaction.id] = submitted
         self._bytes += len(raw)
+        self._dropped.pop(transaction.id, None)
         self.lock.notify_all()
         return submitted
 
@@ -112,6 +117,12 @@ class WaitingRoom:
                 del self.waiting[identifier]
                 self._drop(submitted, checked)
 
+    def forget(self, transaction: bytes) -> None:
+        """Let one go that waits elsewhere, if anywhere."""
+        submitted = self.waiting.pop(transaction, None)
+        if submitted is not None:
+            self._bytes -= len(submitted.raw)
+
     def close(self, why: Rejected) -> None:
         """Accept nothing any more, and tell what still waits that it will be in no block."""
         self.closed = why
@@ -122,5 +133,8 @@ class WaitingRoom:
 
     def _drop(self, submitted: Submitted, why: Rejected) -> None:
         self._bytes -= len(submitted.raw)
+        self._dropped[submitted.transaction] = why
+        while len(self._dropped) > MAX_DROPPED:
+            self._dropped.popitem(last=False)
         submitted.dropped = why
         submitted.done.set()

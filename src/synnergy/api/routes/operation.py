@@ -26,6 +26,7 @@ class HealthView(Struct, frozen=True):
     app_hash: Digest
     catching_up: bool
     mempool: Count
+    peers: Count
     engine: ShortText
     policy_version: Count
     protocol_version: Count
@@ -43,8 +44,9 @@ def read_health(node: TheNode) -> Response:
         health = HealthView(
             height=moment.header.height,
             app_hash=moment.header.app_hash,
-            catching_up=False,
+            catching_up=node.engine.catching_up,
             mempool=node.engine.mempool_size,
+            peers=node.engine.peers,
             engine=node.engine.name,
             policy_version=moment.governance.policy_version,
             protocol_version=moment.governance.protocol_version,

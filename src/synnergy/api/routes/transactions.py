@@ -16,6 +16,7 @@ from synnergy.api.waiting import MAX_WAIT_SECONDS, Lanes
 from synnergy.chain.queries.ledger import (
     TransactionStatus,
     TransactionView,
+    dropped_view,
     pending_view,
     transaction_view,
 )
@@ -143,10 +144,15 @@ def find_transaction(transaction: DigestText, node: TheNode) -> Response:
     """A transaction by id: what became of it, its header, and its verbs if it is a template."""
     identifier = bytes.fromhex(transaction)
     found = _find(node, identifier)
-    if found is None and node.engine.status(identifier) is not None:
-        found = pending_view(identifier)
+    if found is None:
+        status = node.engine.status(identifier)
+        if isinstance(status, Rejected):
+            found = dropped_view(identifier, status)
+        elif status is not None:
+            found = pending_view(identifier)
     # It may have moved from waiting into a block between the two looks.
-    found = found or _find(node, identifier)
+    if found is None or found.height is None:
+        found = _find(node, identifier) or found
     if found is None:
         raise not_found(f"the transaction {transaction}")
     return reply(found)

@@ -33,7 +33,7 @@ from synnergy.wire.transaction import (
 )
 from synnergy.wire.types import Address, Amount, Count, Digest, Height, ShortText, Time
 
-TransactionStatus = Literal["ok", "refused", "inadmissible", "pending"]
+TransactionStatus = Literal["ok", "refused", "inadmissible", "pending", "dropped"]
 
 
 class ChainView(Struct, frozen=True):
@@ -101,8 +101,19 @@ class BodyView(Body, frozen=True):
     verbs: tuple[Verb, ...]
 
 
+class DroppedView(Struct, frozen=True):
+    """The rule that a transaction no longer passes."""
+
+    rule: ShortText
+    code: ShortText
+    message: str
+
+
 class TransactionView(Struct, frozen=True):
-    """A transaction: `pending` without a place, or where it is and what became of it."""
+    """A transaction: `pending` without a place, or where it is and what became of it.
+
+    `dropped` is one that this node had accepted and waits for no more: `why` says so (ENG-4).
+    """
 
     transaction: Digest
     status: TransactionStatus
@@ -110,6 +121,7 @@ class TransactionView(Struct, frozen=True):
     index: Count | None
     result: TransactionResult | None
     body: BodyView | None
+    why: DroppedView | None = None
 
 
 class AccountView(Struct, frozen=True):
@@ -209,6 +221,12 @@ def transaction_view(moment: Moment, transaction: bytes) -> TransactionView | No
 def pending_view(transaction: bytes) -> TransactionView:
     """A transaction that waits for its block."""
     return TransactionView(transaction, "pending", None, None, None, None)
+
+
+def dropped_view(transaction: bytes, why: Rejected) -> TransactionView:
+    """A transaction that was accepted, and that no block will hold as far as this node knows."""
+    told = DroppedView(why.rule, why.code, why.message)
+    return TransactionView(transaction, "dropped", None, None, None, None, told)
 
 
 def _body_view(stored: StoredTransaction) -> BodyView | None:

@@ -1,0 +1,199 @@
+"""The engine of a network: CometBFT decides the blocks, this process executes them.
+
+    API → submit → mempool → poster → CometBFT ═ peers
+                                          │ ABCI
+                          handler → application → store
+
+CometBFT runs as a child: started last, ended first. Where it ends, the node does (NET-40).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from synnergy.chain.application import Application, Finalised
+from synnergy.engines.abci.server import AbciServer
+from synnergy.engines.cometbft.divergence import is_failure, tell_failure
+from synnergy.engines.cometbft.files import Layout, NodeSettings, socket_path, write_config
+from synnergy.engines.cometbft.handler import ApplicationHandler
+from synnergy.engines.cometbft.mempool import MAX_WAITING, Mempool
+from synnergy.engines.cometbft.posting import Poster
+from synnergy.engines.cometbft.process import CometProcess, Exit, LogLine
+from synnergy.engines.cometbft.rpc import CometRpc, CometUnreachable, RpcError
+from synnergy.engines.cometbft.snapshots import Snapshots
+from synnergy.engines.waiting import Submitted, WaitingRoom
+from synnergy.rejected import Rejected
+from synnergy.state.store import StoreFull
+
+#: How often CometBFT is asked how it is, in seconds.
+WATCH_SECONDS = 1.0
+#: Pause between steps of overwriting what was erased, in seconds.
+OVERWRITE_PAUSE = 0.05
+
+_log = logging.getLogger(__name__)
+
+
+class CometEngine:
+    """Drives one `Application` for one CometBFT; `submit` and `status` from any thread.
+
+    `on_end` is called when CometBFT ended though nobody asked for it: then the node is to end too,
+    for whoever supervises it to start both again.
+    """
+
+    name = "cometbft"
+
+    def __init__(
+        self,
+        application: Application,
+        layout: Layout,
+        settings: NodeSettings,
+        binary: Path,
+        on_end: Callable[[str], None],
+    ) -> None:
+        self.application = application
+        #: Why the node halted: it serves reads, and accepts nothing (ENG-1).
+        self.failure: str | None = None
+        #: How CometBFT ended, where it did.
+        self.ended: str | None = None
+        self.catching_up = True
+        self.peers = 0
+        self._on_end = on_end
+        self._stopping = threading.Event()
+        self._failing = threading.Lock()
+        self._room = WaitingRoom(application, MAX_WAITING)
+        self._mempool = Mempool(application, self._room)
+        self._snapshots = Snapshots(application, layout.home / "snapshots")
+        trusted = frozenset(peer.partition("@")[0] for peer in settings.peers)
+        handler = ApplicationHandler(
+            application,
+            self._room,
+            self._mempool,
+            self._snapshots,
+            self._committed,
+            lambda: 0,
+            trusted,
+        )
+        socket = socket_path(layout)
+        write_config(layout, settings, socket)
+        self._server = AbciServer(socket, handler, self._fault)
+        self._process = CometProcess(binary, layout, self._exited, self._heard)
+        self._rpc = CometRpc(settings.rpc)
+        self._poster = Poster(self._mempool, self._rpc, self._fault)
+        self._watcher = threading.Thread(target=self._watch, name="comet-watch", daemon=True)
+
+    def start(self) -> None:
+        """Serve the application, then start CometBFT. Raises NoCometBFT, BadFiles, OSError."""
+        self._server.start()
+        try:
+            self._process.start()
+        except BaseException:
+            self._server.stop()
+            raise
+        self._poster.start()
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """End CometBFT, finish the block at hand, and tell what still waits."""
+        self._stopping.set()
+        self._process.stop()
+        self._server.stop()
+        with self._room.lock:
+            self._room.close(Rejected("ENG-1", "halted", "the node is stopping"))
+        self._poster.stop()
+        if self._watcher.ident is not None:
+            self._watcher.join()
+        self._snapshots.stop()
+        self._rpc.close()
+
+    @property
+    def pid(self) -> int | None:
+        """CometBFT's process, None where it doesn't run."""
+        return self._process.pid
+
+    @property
+    def mempool_size(self) -> int:
+        return len(self._room)
+
+    def status(self, transaction: bytes) -> Literal["pending"] | Rejected | None:
+        """`pending` for a transaction that waits, why one was dropped, else None."""
+        return self._room.status(transaction)
+
+    def submit(self, raw: bytes) -> Submitted | Rejected:
+        """Check a transaction and let it travel to the network, or say why not."""
+        return self._mempool.submit(raw)
+
+    # ---- what the node hears ---------------------------------------------------------------
+
+    def _committed(self, block: Finalised) -> None:
+        self._snapshots.committed(block)
+
+    def _heard(self, line: LogLine) -> None:
+        """CometBFT stays up when consensus fails, and only says so (NET-41)."""
+        if is_failure(line):
+            why = tell_failure(self.application, line)
+            threading.Thread(target=self._halt, args=(why,), name="halt", daemon=True).start()
+
+    def _fault(self, error: BaseException) -> None:
+        full = isinstance(error, StoreFull)
+        why = str(error) if full else f"{type(error).__name__}: {error}"
+        self._halt(why, None if full else error)
+
+    def _halt(self, why: str, error: BaseException | None = None) -> None:
+        """Accept nothing more, say why, and end CometBFT; what is committed stays readable."""
+        with self._failing:
+            if self.failure is not None or self._stopping.is_set():
+                return
+            self.failure = f"the node halted, and keeps all that is committed: {why}"
+        with self._room.lock:
+            self._room.close(Rejected("ENG-1", "halted", self.failure))
+        height = self.application.height
+        _log.critical("halted", exc_info=error, extra={"reason": self.failure, "height": height})
+        self._process.stop()
+
+    def _exited(self, exit: Exit) -> None:
+        """CometBFT ended by itself: after a fault here because of it, else by its own."""
+        if self._stopping.is_set() or self.failure is not None:
+            return
+        how = f"by signal {-exit.status}" if exit.status < 0 else f"with status {exit.status}"
+        said = f"; it said last: {exit.lines[-1]}" if exit.lines else ""
+        # A fault of the application closes the socket, on which CometBFT ends; that is told first.
+        self._stopping.wait(0.5)
+        if self._stopping.is_set() or self.failure is not None:
+            return
+        self.ended = f"CometBFT ended {how}{said}"
+        _log.critical("cometbft ended", extra={"reason": self.ended})
+        with self._room.lock:
+            self._room.close(Rejected("ENG-1", "halted", self.ended))
+        self._on_end(self.ended)
+
+    # ---- beside the blocks -----------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Ask CometBFT how it is, and overwrite what was erased, between blocks."""
+        due = 0.0
+        overwriter = self.application.overwriter
+        while not self._stopping.is_set():
+            now = time.monotonic()
+            if now >= due:
+                due = now + WATCH_SECONDS
+                self._ask()
+            pause = due - now
+            try:
+                if overwriter.pending and self.failure is None:
+                    overwriter.step()
+                    pause = OVERWRITE_PAUSE
+            except BaseException as error:
+                self._fault(error)
+                return
+            self._stopping.wait(pause)
+
+    def _ask(self) -> None:
+        with suppress(CometUnreachable, RpcError):
+            self.catching_up = self._rpc.status().sync_info.catching_up
+            self.peers = len(self._rpc.net_info().peers)
