@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -151,9 +152,10 @@ def open_node(
     `on_end` is told why where the engine ends before that.
     """
     genesis = _read_genesis(home / GENESIS)
-    with _open_store(home / DATA, map_size) as store:
+    threads = ThreadPoolExecutor(os.cpu_count() or 1, "verifier")
+    with _open_store(home / DATA, map_size) as store, threads as verifiers:
         try:
-            application = Application(store, genesis)
+            application = Application(store, genesis, verifiers)
         except (BadNode, BadGenesis, BrokenSchedule) as error:
             raise ServeError(f"this node cannot serve {home}: {error}") from error
         except (StoreFull, lmdb.Error) as error:

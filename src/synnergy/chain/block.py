@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from synnergy.chain.genesis import Genesis
 from synnergy.identity.authenticate import Transaction
+from synnergy.identity.keys import verify_signature
 from synnergy.opcodes.context import Event
 from synnergy.pipeline import TransactionResult
-from synnergy.receipts.header import Header
+from synnergy.receipts.header import Header, header_signing_bytes
 from synnergy.state.binary_merkle import merkle_root
 from synnergy.wire.codec import Struct, encode
 from synnergy.wire.transaction import BodySignature, Envelope
@@ -62,6 +64,15 @@ def transactions_root(transactions: tuple[StoredTransaction, ...]) -> bytes:
     The body binds its attachments by their commitments, so erasing one breaks no hash.
     """
     return merkle_root([hashlib.sha256(encode(stored)).digest() for stored in transactions])
+
+
+def is_signed(genesis: Genesis, header: Header, signature: bytes) -> bool:
+    """Whether the chain's key signed a header. In a network validators sign headers of CometBFT's
+    instead, which are kept apart (RCPT-8): nothing is to stand here."""
+    if genesis.validators:
+        return signature == b""
+    signer = bytes.fromhex(genesis.signer)
+    return verify_signature(signer, header_signing_bytes(header), signature)
 
 
 def consensus_part(result: TransactionResult) -> TransactionResult:

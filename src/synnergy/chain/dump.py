@@ -7,16 +7,13 @@ nodes are not in it, since the state makes them again, and in doing so proves it
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from itertools import groupby
 
 from synnergy.chain.application import Application, BadNode
 from synnergy.chain.archive import load_block
-from synnergy.chain.block import StoredBlock
+from synnergy.chain.block import StoredBlock, is_signed
 from synnergy.chain.genesis import BadGenesis, Genesis, chain_id_of, encode_genesis_file
 from synnergy.gas.schedule import BrokenSchedule
-from synnergy.identity.keys import verify_signature
-from synnergy.receipts.header import header_signing_bytes
 from synnergy.rejected import Rejected
 from synnergy.state.export import import_state
 from synnergy.state.journal import Item
@@ -138,6 +135,5 @@ def _check_head(store: Store, genesis: Genesis, app_hash: bytes) -> None:
     header = block.header
     if header.app_hash != app_hash or header.chain_id != chain_id_of(genesis):
         raise BadDump("the last block is not the one of this state and chain")
-    verified = partial(verify_signature, bytes.fromhex(genesis.signer))
-    if header.height and not verified(header_signing_bytes(header), block.signature):
+    if header.height and not is_signed(genesis, header, block.signature):
         raise BadDump("the last block is not signed by the chain's key")

@@ -21,12 +21,12 @@ from synnergy.chain.archive import (
     load_block,
     reattach,
 )
-from synnergy.chain.block import Proposal, StoredBlock, consensus_part
+from synnergy.chain.block import Proposal, StoredBlock, consensus_part, is_signed
 from synnergy.chain.genesis import Genesis
 from synnergy.identity.keys import verify_signature
 from synnergy.opcodes.context import Payload
 from synnergy.pipeline import TransactionResult
-from synnergy.receipts.header import header_hash, header_signing_bytes
+from synnergy.receipts.header import header_hash
 from synnergy.receipts.receipt import Receipt
 from synnergy.state.export import export_state
 from synnergy.state.merkle import Tree
@@ -74,7 +74,6 @@ def _replay(
     application = Application(store, genesis)
     stored_height = source.get("meta", b"height")
     last = int.from_bytes(stored_height, "big") if stored_height else 0
-    signer = bytes.fromhex(genesis.signer)
 
     skipped: list[bytes] = []
 
@@ -99,7 +98,7 @@ def _replay(
             return differs(height, str(again))
         if block.header.previous != header_hash(application.header):
             return differs(height, "it does not follow the block before it")
-        if not verify_signature(signer, header_signing_bytes(block.header), block.signature):
+        if not is_signed(genesis, block.header, block.signature):
             return differs(height, "its header's signature does not verify")
         proposal, archived = again
         skipped += [kept.result.transaction for kept in archived.values()]

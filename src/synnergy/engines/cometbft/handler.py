@@ -126,6 +126,12 @@ class ApplicationHandler(Handler):
 
     # ---- mempool ---------------------------------------------------------------------------
 
+    def check_txs(self, requests: Sequence[abci.RequestCheckTx]) -> list[abci.ResponseCheckTx]:
+        """Signatures of all that arrived together are verified first, on all threads."""
+        new = [request.tx for request in requests if request.type == abci.NEW]
+        self._application.authenticate.ahead([raw for entry in new for raw in _carried(entry)])
+        return [self.check_tx(request) for request in requests]
+
     def check_tx(self, request: abci.RequestCheckTx) -> abci.ResponseCheckTx:
         if request.type == abci.RECHECK:
             if self._mempool.recheck(request.tx):
