@@ -9,6 +9,7 @@ import pytest
 
 from bench import interpreter, scale, transfers
 from bench.network import rising, signing
+from bench.network.abci import measure_abci
 from bench.report import NETWORK, ONE_NODE, PAGE, cells, measured, merged, with_measured
 from bench.row import Row
 from synnergy.chain.verified import Authenticator
@@ -122,3 +123,7 @@ def test_a_request_carries_its_bundle() -> None:
         entry = call["params"]["tx"]
         assert unbundle(base64.b64decode(entry)) == shipment.transactions
         assert len(shipment.transactions) == size
+
+
+def test_the_abci_server_is_measured() -> None:
+    assert measure_abci(messages=500) > 0

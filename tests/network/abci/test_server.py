@@ -214,8 +214,14 @@ def test_an_exception_of_the_handler_ends_everything(tmp_path: Path) -> None:
 
 
 def test_a_fault_is_told_once(tmp_path: Path) -> None:
-    """ABCI-4: the first; and no answer follows it on a connection that was at work meanwhile."""
-    handler = Blocking()
+    """ABCI-4: the first; no answer follows it on a connection that was at work meanwhile."""
+
+    class Doomed(Blocking):
+        def finalize_block(self, request: abci.RequestFinalizeBlock) -> abci.ResponseFinalizeBlock:
+            super().finalize_block(request)
+            raise RuntimeError("a second fault")
+
+    handler = Doomed()
     with served(tmp_path, handler) as at_hand:
         busy = at_hand.connect()
         busy.send(FINALIZE)
@@ -224,6 +230,8 @@ def test_a_fault_is_told_once(tmp_path: Path) -> None:
         assert isinstance(at_hand.fault(), MalformedMessage)
         handler.held.release()
         assert busy.rest() == []
+        at_hand.server.stop()
+    assert handler.asked == ["finalize_block"]
     assert len(at_hand.faults) == 1
 
 
@@ -422,6 +430,7 @@ def test_a_fault_may_stop_the_server(tmp_path: Path) -> None:
     client = Client(server.path)
     client.send(COMMIT)
     assert "No space left" in client.rest()[0].exception.error
+    server.stop()  # from here too, at the same time
     assert stopped.wait(60)
     assert not server.path.exists()
     client.close()

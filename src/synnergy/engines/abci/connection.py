@@ -10,7 +10,7 @@ from typing import Any, cast
 from google.protobuf.message import Message
 
 from synnergy.engines.abci import abci_pb2 as abci
-from synnergy.engines.abci.frames import FrameReader
+from synnergy.engines.abci.frames import FrameReader, MalformedMessage
 from synnergy.engines.abci.handler import Handler
 from synnergy.engines.abci.messages import (
     FLUSH_REQUEST,
@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             frames = self._reader.feed(data)
-        except ValueError as error:
+        except MalformedMessage as error:
             self._fault(self, error)
             return
         if not frames:
@@ -124,7 +124,6 @@ class Connection(asyncio.Protocol):
         self.closed = True
         self._drained.set()
         with self._arrived:
-            self._inbox.clear()
             self._arrived.notify()
 
     def _read_or_pause(self) -> None:
@@ -176,6 +175,8 @@ class Connection(asyncio.Protocol):
             self._send(answers)
 
     def _send(self, answers: list[bytes]) -> None:
+        if not answers:
+            return
         self._drained.wait()
         self._loop.call_soon_threadsafe(self.write, b"".join(answers), len(answers))
 

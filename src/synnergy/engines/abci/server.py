@@ -57,6 +57,7 @@ class AbciServer:
         self._loop: asyncio.AbstractEventLoop
         self._thread: threading.Thread
         self._opening: set[asyncio.Task[Any]] = set()
+        self._stopping = threading.Lock()
 
     def start(self) -> None:
         """Listen. SocketInUse, ValueError (the path is too long) or OSError where that fails."""
@@ -69,17 +70,19 @@ class AbciServer:
     def stop(self) -> None:
         """Close all connections, wait for the calls of the handler that have begun, and end.
 
-        Nothing calls the handler afterwards. May be called from `on_fault`, and more than once.
+        Nothing calls the handler afterwards. May be called more than once, from any thread but
+        those that call the handler; so from `on_fault` too.
         """
-        if self._listener is None or self._loop.is_closed():
-            return
-        asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result()
-        for connection in self._connections:
-            if connection.worker.ident is not None:
-                connection.worker.join()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        with self._stopping:
+            if self._listener is None or self._loop.is_closed():
+                return
+            asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result()
+            for connection in self._connections:
+                if connection.worker.ident is not None:
+                    connection.worker.join()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
 
     # -- on the server's thread --
 
