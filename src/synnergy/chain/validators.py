@@ -1,4 +1,4 @@
-"""What a block changes of who decides the next ones (NET-2)."""
+"""What a block changes of who decides the next ones (NET-15)."""
 
 from __future__ import annotations
 

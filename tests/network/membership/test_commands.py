@@ -81,7 +81,7 @@ def world(
     with TestClient(create_app(ServedNode(ledger.application, engine))) as served:
         transport = FaultyTransport(served._transport)
         real = api.Node
-        monkeypatch.setattr(api, "Node", lambda *_: real("http://ledger.test", transport))
+        monkeypatch.setattr(api, "Node", lambda *_, **__: real("http://ledger.test", transport))
         yield World(home, ledger, served, capsys)
     engine.stop()
     ledger.close()
