@@ -193,6 +193,15 @@ def test_a_node_that_is_high_enough_comes_before_one_to_wait_for() -> None:
     assert client.account("syn1x").balance == 3 and two.asked == []
 
 
+def test_a_node_that_grows_is_stayed_with() -> None:
+    one, two = fleet(account(1), account(2))
+    client = connect(one, two)
+    for height in range(10, 15):
+        one.height = two.height = height
+        assert client.account("syn1x").balance == 1
+    assert one.looks == 1 and two.looks == 0
+
+
 def test_older_state_is_refused_after_a_while_and_a_lie_does_not_last() -> None:
     one, two = fleet(account(1), account(2))
     one.height = 2**53 - 1

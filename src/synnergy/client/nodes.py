@@ -200,7 +200,7 @@ class Nodes:
             found = failure(response)
             if response.status_code == 429 or isinstance(found, NodeUnavailable):
                 raise found
-        self._note(response)
+        self._note(member, response)
         return response, found
 
     def _elsewhere(
@@ -249,7 +249,7 @@ class Nodes:
                         continue
                     raise
                 if response.status_code in (200, 202, 409):
-                    self._note(response)
+                    self._note(member, response)
                     return response
                 refusal = failure(response)
                 if response.status_code >= 429:
@@ -259,7 +259,7 @@ class Nodes:
                 if response.status_code == 503:
                     doubt = refusal
                     continue
-                self._note(response)
+                self._note(member, response)
                 # Perhaps it was replayed because the node before had taken it.
                 raise doubt if doubt is not None and refusal.code in STALE_NONCE else refusal
             if pause is None or len(attempt.over) == len(self._members):
@@ -268,18 +268,19 @@ class Nodes:
             time.sleep(pause)
         raise AssertionError("unreachable")
 
-    def _note(self, response: httpx.Response) -> None:
-        height = response.headers.get(HEIGHT_HEADER, "")
-        if height.isascii() and height.isdecimal() and len(height) <= 16:
-            self.saw(int(height))
+    def _note(self, member: _Member, response: httpx.Response) -> None:
+        """Take over the height that an answer tells: for all, and as this node's own."""
+        told = response.headers.get(HEIGHT_HEADER, "")
+        if not (told.isascii() and told.isdecimal() and len(told) <= 16):
+            return
+        self.saw(int(told))
+        if member.health is not None and member.health.height < int(told):
+            member.health = msgspec.structs.replace(member.health, height=int(told))
 
     def _failed(self, member: _Member, why: ClientError, attempt: _Attempt) -> None:
         member.health, member.trouble, member.since = None, why, time.monotonic()
         attempt.troubles[member] = why
-        status = why.details.get("status")
-        if why.code == "no_node" or (
-            why.code in ("bad_reply", "internal") and status not in _COME_BACK
-        ):
+        if why.code in _FINAL and why.details.get("status") not in _COME_BACK:
             attempt.over.add(member)
         self.demote(member.connection.url)
 
@@ -305,6 +306,8 @@ class Nodes:
         poor: list[_Member] = []
         for member in tuple(self._members):
             health = self._standing(member, attempt)
+            if fresh and health is not None and health.height < self._seen:
+                health = self._standing(member, attempt, anew=True)
             if health is None:
                 continue
             if fresh and health.height < self._seen:
