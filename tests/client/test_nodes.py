@@ -270,6 +270,15 @@ def test_a_node_that_is_named_by_another_is_asked() -> None:
         assert connect(*alone, strangers=(stranger,)).receipt("aa") == b"r"
 
 
+def test_who_has_it_soon_counts_more_than_who_has_it_not() -> None:
+    hint = says(404, "elsewhere", endpoint="http://nobody.test")
+    soon, lacking = says(409, "not_yet_signed"), says(404, "not_found")
+    for answers in ((soon, hint, lacking), (lacking, hint, soon)):
+        with pytest.raises(ClientError) as told:
+            connect(*fleet(*answers)).receipt("aa")
+        assert told.value.code == "not_yet_signed"
+
+
 @pytest.mark.parametrize("fault", ["chain", "dead", "lacks", "points_on"])
 def test_a_hint_that_leads_nowhere_is_no_answer(fault: str) -> None:
     stranger = Fake("stranger", lambda _request: httpx.Response(200, content=b"r"))

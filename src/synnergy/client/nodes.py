@@ -161,7 +161,7 @@ class Nodes:
         """
         attempt = _Attempt()
         for pause in (*PAUSES, None):
-            spare: list[T | ClientError] = []
+            spare: list[tuple[int, T | ClientError]] = []
             for member in self._fit(attempt, fresh=settled is None):
                 try:
                     response, found = self._exchange(member, send, read)
@@ -172,11 +172,9 @@ class Nodes:
                     continue
                 if settled is None or settled(response):
                     return _value(found)
-                # Something said beats "not found", and a hint where it is does so too.
-                better = not isinstance(found, ClientError) or found.code == ELSEWHERE
-                spare.insert(0 if better else len(spare), found)
+                spare.append((_rank(response, found), found))
             if spare:
-                best = spare[0]
+                best = min(spare, key=lambda said: said[0])[1]
                 if isinstance(best, ClientError) and not signed:
                     best = self._elsewhere(best, send, read)
                 return _value(best)
@@ -384,6 +382,13 @@ def read_health(connection: Connection) -> replies.Health:
 def at_hand(response: httpx.Response) -> bool:
     """Whether a node has what was asked for, which another may have else (CLIENT-23)."""
     return response.status_code not in (404, 409)
+
+
+def _rank(response: httpx.Response, found: object) -> int:
+    """How little an unsettled answer says: something, "not yet", a hint where it is, nothing."""
+    if response.status_code in (200, 409):
+        return 0 if response.status_code == 200 else 1
+    return 2 if isinstance(found, ClientError) and found.code == ELSEWHERE else 3
 
 
 def decode_reply(content: bytes, kind: type[T], decode: Callable[..., T]) -> T:
