@@ -2,74 +2,145 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
-from bench.network import kvstore, throughput
-from bench.network.validators import running_validators
+from bench.network import abci, block, joining, kvstore, throughput
+from bench.network.throughput import Measured
+from bench.network.validators import Validators, running_validators
 from bench.report import NETWORK, publish
 from bench.row import Row
 from synnergy.engines.cometbft.process import find_cometbft
 
-#: Published or measured elsewhere on machines of two cores; docs/benchmarks.md says where.
+#: Measured elsewhere on two cores; docs/benchmarks.md says how.
 KVSTORE_ELSEWHERE = 6_507.0
 FABRIC_TWO_ORGANISATIONS = 375.0
-#: Seconds to finality that are aimed at.
+#: Seconds to finality that are aimed at, at half load.
 FINALITY_AIM = 0.5
 KVSTORE = "CometBFT's kvstore"
+NEWCOMERS = 2
+
+
+@dataclass
+class Run:
+    """Measures part by part: one that fails is told of, and the others go on."""
+
+    folder: Path
+    console: Console
+    rows: list[Row] = field(default_factory=list[Row])
+    failed: list[str] = field(default_factory=list[str])
+    _begun: float = field(default_factory=time.monotonic)
+
+    def tell(self, text: str) -> None:
+        passed = time.monotonic() - self._begun
+        self.console.print(f"{passed:5.0f} s  {text}", style="dim", highlight=False)
+
+    def part(self, name: str, measure: Callable[[], list[Row]]) -> None:
+        self.tell(name)
+        try:
+            self.rows += measure()
+        except Exception:
+            self.console.print(traceback.format_exc(), style="red", highlight=False)
+            self.failed.append(name)
 
 
 def main() -> None:
-    console = Console()
-    begun = time.monotonic()
-
-    def tell(text: str) -> None:
-        console.print(f"{time.monotonic() - begun:5.0f} s  {text}", style="dim", highlight=False)
-
-    with tempfile.TemporaryDirectory(prefix="synnergy-bench-") as name:
-        rows = measure(Path(name), tell)
-    publish(rows, NETWORK, console)
+    with tempfile.TemporaryDirectory(prefix="synnergy-bench-") as folder:
+        run = Run(Path(folder), Console())
+        measure(run)
+    publish(run.rows, NETWORK, run.console)
+    if run.failed:
+        sys.exit(f"not measured: {', '.join(run.failed)}")
 
 
-def measure(folder: Path, tell: throughput.Tell) -> list[Row]:
-    tell(f"{KVSTORE}, four validators")
-    with kvstore.running_kvstore(find_cometbft(), folder / "kvstore") as network:
-        theirs = throughput.of_kvstore(network, folder, tell, throughput.KVSTORE_RATES)
+def measure(run: Run) -> None:
     wallets = throughput.Wallets()
-    tell("ours, four validators")
-    with running_validators(folder / "ours", throughput.needed_wallets(), 1) as ours:
-        mine = throughput.of_bundles(ours, folder, tell, wallets, throughput.RATES)
-        tell("ours, through the API")
-        api = throughput.of_api(ours, folder, tell, wallets, throughput.API_RATES)
-        tell("ours, invocations")
-        calls = throughput.of_invocations(ours, folder, tell, wallets, throughput.INVOCATION_RATES)
-    half, their_half = mine.half, theirs.half
+    theirs: list[Measured] = []
+    run.part("kvstore, four validators", lambda: _kvstore(run, theirs))
+    with running_validators(run.folder / "ours", throughput.needed_wallets(), NEWCOMERS) as ours:
+        mine: list[Measured] = []
+        run.part("transfers in bundles", lambda: _bundles(run, ours, wallets, theirs, mine))
+        run.part("transfers through the API", lambda: _api(run, ours, wallets, mine))
+        run.part("invocations", lambda: _invocations(run, ours, wallets, mine))
+        run.part("a fifth node joins", lambda: _joining(run, ours))
+    run.part("a block of 10,000 transfers", block.rows)
+    run.part("messages of the ABCI server", abci.rows)
+
+
+def _kvstore(run: Run, found: list[Measured]) -> list[Row]:
+    with kvstore.running_kvstore(find_cometbft(), run.folder / "kvstore") as network:
+        theirs = throughput.of_kvstore(network, run.folder, run.tell, throughput.KVSTORE_RATES)
+    found.append(theirs)
+    return [_row("network_kvstore", theirs.most, "tx/s", "the same elsewhere", KVSTORE_ELSEWHERE)]
+
+
+def _bundles(
+    run: Run,
+    ours: Validators,
+    wallets: throughput.Wallets,
+    theirs: list[Measured],
+    found: list[Measured],
+) -> list[Row]:
+    mine = throughput.of_bundles(ours, run.folder, run.tell, wallets, throughput.RATES)
+    found.append(mine)
+    fabric = "Fabric 2.5, two organisations"
+    half = mine.half
+    rows = [
+        _row("network_transfers", mine.most, "tx/s", fabric, FABRIC_TWO_ORGANISATIONS),
+        _row("network_finality_half_load", half.mean, "s", "aim", FINALITY_AIM),
+    ]
+    for peer in theirs:
+        their_half = peer.half
+        rows += [
+            _row("network_transfers_vs_kvstore", mine.most, "tx/s", KVSTORE, peer.most),
+            _row("network_finality_half_load mean", half.mean, "s", KVSTORE, their_half.mean),
+            _row("network_finality_half_load p95", half.p95, "s", KVSTORE, their_half.p95),
+        ]
+    return rows
+
+
+def _api(
+    run: Run, ours: Validators, wallets: throughput.Wallets, mine: list[Measured]
+) -> list[Row]:
+    api = throughput.of_api(ours, run.folder, run.tell, wallets, throughput.API_RATES)
     return [
-        _ratio("network_transfers_vs_kvstore", mine.most, "tx/s", KVSTORE, theirs.most),
-        _ratio(
-            "network_transfers",
-            mine.most,
-            "tx/s",
-            "Fabric 2.5, two organisations",
-            FABRIC_TWO_ORGANISATIONS,
-        ),
-        _ratio("network_kvstore", theirs.most, "tx/s", "the same elsewhere", KVSTORE_ELSEWHERE),
-        _ratio("network_finality_half_load", half.mean, "s", "aim", FINALITY_AIM),
-        _ratio("network_finality_half_load mean", half.mean, "s", KVSTORE, their_half.mean),
-        _ratio("network_finality_half_load p95", half.p95, "s", KVSTORE, their_half.p95),
-        _ratio("network_api_transfers", api.most, "tx/s", "bundled before", mine.most),
-        _ratio("network_api_finality_half_load", api.half.mean, "s", "aim", FINALITY_AIM),
-        _ratio("network_invocations", calls.most, "tx/s", "transfers", mine.most),
-        _ratio(
-            "network_invocations_finality_half_load", calls.half.mean, "s", "aim", FINALITY_AIM
-        ),
+        *(_row("network_api_transfers", api.most, "tx/s", "bundled", it.most) for it in mine),
+        _row("network_api_finality_half_load", api.half.mean, "s", "aim", FINALITY_AIM),
     ]
 
 
-def _ratio(name: str, value: float, unit: str, peer: str, peer_value: float) -> Row:
+def _invocations(
+    run: Run, ours: Validators, wallets: throughput.Wallets, mine: list[Measured]
+) -> list[Row]:
+    rates = throughput.INVOCATION_RATES
+    calls = throughput.of_invocations(ours, run.folder, run.tell, wallets, rates)
+    finality = calls.half.mean
+    return [
+        *(_row("network_invocations", calls.most, "tx/s", "transfers", it.most) for it in mine),
+        _row("network_invocations_finality_half_load", finality, "s", "aim", FINALITY_AIM),
+    ]
+
+
+def _joining(run: Run, ours: Validators) -> list[Row]:
+    by_blocks = joining.by_blocks(ours, ours.newcomers[0])
+    pace = by_blocks.height / by_blocks.executing
+    made = joining.pace(ours.members[0], by_blocks.height)
+    rows = [_row("network_catch_up_blocks", pace, "blocks/s", "made by the four", made)]
+    run.tell(f"{by_blocks.height} blocks executed in {by_blocks.executing:.1f} s")
+    by_state_sync = joining.by_state_sync(ours, ours.newcomers[1])
+    seconds = by_state_sync.seconds
+    rows.append(_row("network_state_sync", seconds, "s", "by blocks", by_blocks.seconds))
+    return rows
+
+
+def _row(name: str, value: float, unit: str, peer: str, peer_value: float) -> Row:
     return Row(name, value, unit, peer, peer_value, value / peer_value)
 
 

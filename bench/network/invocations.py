@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -18,12 +17,13 @@ from bench.network.validators import PUBLISHER, Member
 from bench.report import ROOT
 from synnergy.client import verbs
 from synnergy.client.api import Node
+from synnergy.client.inputs import canonical_bytes
 from synnergy.client.invocation import salted
+from synnergy.client.replies import TensorSpec
 from synnergy.client.transactions import Sender
 from synnergy.client.uploads import upload
 from synnergy.opcodes.inference import Invoke
 from synnergy.opcodes.licences import Buy
-from synnergy.tensor.encoding import NamedTensor, encode_tensors
 from synnergy.wire.codec import decode_trusted, encode
 from synnergy.wire.transaction import Envelope, transaction_id
 
@@ -40,12 +40,12 @@ class OnSale:
     model: bytes
     digest: bytes
     offer: bytes
-    input: str
+    input: TensorSpec
 
 
-def put_on_sale(member: Member, content: bytes | None = None) -> OnSale:
+def put_on_sale(member: Member) -> OnSale:
     """Publish the example, have it approved, offer it."""
-    content = content or Path(MODEL).read_bytes()
+    content = MODEL.read_bytes()
     with Node(f"http://{member.api[0]}:{member.api[1]}") as node:
         publisher, regulator = Sender(node, PUBLISHER), Sender(node, key(0))
         digest = upload(publisher, content).digest
@@ -68,8 +68,8 @@ def put_on_sale(member: Member, content: bytes | None = None) -> OnSale:
                 expires_after=YEAR,
             )
         ).value  # fmt: skip
-        name = node.model(published.model.hex()).inputs[0].name
-    return OnSale(published.model, digest, offered.offer, name)
+        (given,) = node.model(published.model.hex()).inputs
+    return OnSale(published.model, digest, offered.offer, given)
 
 
 def invocations(
@@ -91,7 +91,7 @@ def _invocations_of(chain_id: str, sold: OnSale, each: int, sender: int) -> list
     made = [bought]
     for nonce in range(1, each + 1):
         row = np.array([[5.1, 3.5, 1.4, 0.2]], np.float32) + np.float32(nonce % 10) / 10
-        given = salted(encode_tensors([NamedTensor(sold.input, row)]))
+        given = salted(canonical_bytes({sold.input.name: row}, [sold.input]))
         data = encode(Invoke(sold.model, licence, 0, None))
         made.append(signed(pair, chain_id, nonce, "INFERENCE_INVOKE", data, GAS_LIMIT, (given,)))
     return made

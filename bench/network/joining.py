@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 import httpx
 
@@ -67,6 +68,20 @@ def height_of(rpc: Address, application: bool = False) -> int:
     if application:
         return int(answer["result"]["response"].get("last_block_height", 0))
     return int(answer["result"]["sync_info"]["latest_block_height"])
+
+
+def pace(member: Member, height: int) -> float:
+    """Blocks/s that the network made from block 1 to `height`, by their own times."""
+    begun, ended = (_time(member.rpc, at) for at in (1, height))
+    return (height - 1) / (ended - begun).total_seconds()
+
+
+def _time(rpc: Address, height: int) -> datetime:
+    url = f"http://{rpc[0]}:{rpc[1]}/commit"
+    answer = httpx.get(url, params={"height": height}, timeout=5, trust_env=False).json()
+    # Nanoseconds, of which Python reads none beyond microseconds.
+    text = str(answer["result"]["signed_header"]["header"]["time"]).removesuffix("Z")
+    return datetime.fromisoformat(text[:26])
 
 
 def _header_hash(rpc: Address, height: int) -> str:

@@ -11,8 +11,9 @@ from pathlib import Path
 from bench.ledger import key
 from bench.network import kvstore
 from bench.network.invocations import invocations, put_on_sale
+from bench.network.kvstore import VALIDATORS
 from bench.network.rising import Network, Shipment, Step, climb, drive
-from bench.network.signing import bundles, singles, transfers
+from bench.network.signing import BUNDLED, bundles, singles, transfers
 from bench.network.validators import Validators
 from synnergy.client.api import Node
 
@@ -22,8 +23,10 @@ RATES = (1_000, 1_500, 2_000, 2_500, 3_000, 4_000, 6_000)
 API_RATES = (250, 500, 1_000, 2_000)
 INVOCATION_RATES = (100, 200, 400, 800)
 SECONDS = 6.0
-#: Wallets that a step's transactions are of; none is used in two steps.
+#: Wallets that a step's transactions are of, at most; none is used in two steps.
 WALLETS = 1_000
+#: A wallet's transactions in a step, at least.
+EACH = 4
 #: Connections to each API.
 CONNECTIONS = 25
 SAMPLE = 20
@@ -51,7 +54,15 @@ class Wallets:
 
 def needed_wallets() -> int:
     """Wallets that a whole run takes at most: of each way, its steps and the one at half load."""
-    return WALLETS * (len(RATES) + len(API_RATES) + len(INVOCATION_RATES) + 3 + 1)
+    return WALLETS * (len(RATES) + 1 + len(API_RATES) + 1 + 1)
+
+
+def population(rate: float) -> tuple[int, int]:
+    """How many wallets make a step's transactions, and how many each; they fill bundles evenly."""
+    total = rate * SECONDS
+    even = VALIDATORS * BUNDLED
+    count = min(WALLETS, max(even, round(total / EACH / even) * even))
+    return count, max(1, round(total / count))
 
 
 def measure(
@@ -119,8 +130,8 @@ def _transfer_step(
     folder: Path,
     wallets: Wallets,
 ) -> Step:
-    each = max(1, round(rate * SECONDS / WALLETS))
-    senders = wallets.take(WALLETS)
+    count, each = population(rate)
+    senders = wallets.take(count)
     made = arrange(network.lanes, transfers(ours.chain_id, senders, each))
     step = drive(network, made, rate, folder)
     if not step.lost:
@@ -131,21 +142,35 @@ def _transfer_step(
 def of_invocations(
     ours: Validators, folder: Path, tell: Tell, wallets: Wallets, rates: Sequence[float]
 ) -> Measured:
-    """Calls of the small example with one row each, in bundles as the transfers are."""
+    """Calls of the small example with one row each, in bundles as the transfers are.
+
+    All licences are bought before. Some wallets climb, with calls of the next step left as long as
+    none was lost; others make the step at half load.
+    """
     sold = put_on_sale(ours.members[0])
     network = ours.mempools
+    at_once = VALIDATORS * BUNDLED
+    climbing, halving = wallets.take(at_once), wallets.take(at_once)
+    each = {rate: max(1, round(rate * SECONDS / at_once)) for rate in rates}
+    left = invocations(ours.chain_id, sold, climbing, sum(each.values()))
+    spare = invocations(ours.chain_id, sold, halving, max(each.values()))
+    purchases = bundles(network.lanes, [wallet[:1] for wallet in (*left, *spare)])
+    bought = drive(network, purchases, max(rates), folder)
+    assert not bought.lost, told(bought)
+    done = 1
 
     def step(rate: float) -> Step:
-        each = max(1, round(rate * SECONDS / WALLETS))
-        senders = wallets.take(WALLETS)
-        made = invocations(ours.chain_id, sold, senders, each)
-        purchases = bundles(network.lanes, [wallet[:1] for wallet in made])
-        drive(network, purchases, max(rates), folder)
-        calls = bundles(network.lanes, [wallet[1:] for wallet in made])
-        done = drive(network, calls, rate, folder)
-        if not done.lost:
-            check_executed(ours, senders, each + 1)
-        return done
+        nonlocal done
+        halved = rate not in each
+        calls = max(1, round(rate * SECONDS / at_once)) if halved else each[rate]
+        source, senders, start = (spare, halving, 1) if halved else (left, climbing, done)
+        made = [wallet[start : start + calls] for wallet in source]
+        taken = drive(network, bundles(network.lanes, made), rate, folder)
+        if not taken.lost:
+            check_executed(ours, senders, start + calls)
+        if not halved:
+            done += calls
+        return taken
 
     return measure(rates, step, tell)
 
