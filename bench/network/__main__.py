@@ -12,7 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.network import abci, block, joining, kvstore, throughput
+from bench.network import block, joining, kvstore, throughput
+from bench.network.abci import measure_abci
 from bench.network.throughput import Measured
 from bench.network.validators import Validators, running_validators
 from bench.report import NETWORK, publish
@@ -22,6 +23,8 @@ from synnergy.engines.cometbft.process import find_cometbft
 #: Measured elsewhere on two cores; docs/benchmarks.md says how.
 KVSTORE_ELSEWHERE = 6_507.0
 FABRIC_TWO_ORGANISATIONS = 375.0
+#: Microseconds of a server that only reads and answers.
+ABCI_ELSEWHERE = 2.5
 #: Seconds to finality that are aimed at, at half load.
 FINALITY_AIM = 0.5
 KVSTORE = "CometBFT's kvstore"
@@ -71,7 +74,7 @@ def measure(run: Run) -> None:
         run.part("invocations", lambda: _invocations(run, ours, wallets, mine))
         run.part("a fifth node joins", lambda: _joining(run, ours))
     run.part("a block of 10,000 transfers", block.rows)
-    run.part("messages of the ABCI server", abci.rows)
+    run.part("messages of the ABCI server", _abci)
 
 
 def _kvstore(run: Run, found: list[Measured]) -> list[Row]:
@@ -138,6 +141,10 @@ def _joining(run: Run, ours: Validators) -> list[Row]:
     seconds = by_state_sync.seconds
     rows.append(_row("network_state_sync", seconds, "s", "by blocks", by_blocks.seconds))
     return rows
+
+
+def _abci() -> list[Row]:
+    return [_row("abci_message_us", measure_abci(), "µs", "the same elsewhere", ABCI_ELSEWHERE)]
 
 
 def _row(name: str, value: float, unit: str, peer: str, peer_value: float) -> Row:
