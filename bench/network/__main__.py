@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bench.network import block, joining, kvstore, throughput
 from bench.network.abci import measure_abci
+from bench.network.joining import Joined
 from bench.network.throughput import Measured
 from bench.network.validators import Validators, running_validators
 from bench.report import NETWORK, publish
@@ -43,14 +44,15 @@ class Run:
 
     def tell(self, text: str) -> None:
         passed = time.monotonic() - self._begun
-        self.console.print(f"{passed:5.0f} s  {text}", style="dim", highlight=False)
+        line = f"{passed:5.0f} s  {text}"
+        self.console.print(line, style="dim", highlight=False, soft_wrap=True)
 
     def part(self, name: str, measure: Callable[[], list[Row]]) -> None:
         self.tell(name)
         try:
             self.rows += measure()
         except Exception:
-            self.console.print(traceback.format_exc(), style="red", highlight=False)
+            self.console.print(traceback.format_exc(), style="red", markup=False, soft_wrap=True)
             self.failed.append(name)
 
 
@@ -72,7 +74,9 @@ def measure(run: Run) -> None:
         run.part("transfers in bundles", lambda: _bundles(run, ours, wallets, theirs, mine))
         run.part("transfers through the API", lambda: _api(run, ours, wallets, mine))
         run.part("invocations", lambda: _invocations(run, ours, wallets, mine))
-        run.part("a fifth node joins", lambda: _joining(run, ours))
+        joined: list[Joined] = []
+        run.part("a fifth node executes all blocks", lambda: _by_blocks(run, ours, joined))
+        run.part("a sixth takes a snapshot", lambda: _by_state_sync(ours, joined))
     run.part("a block of 10,000 transfers", block.rows)
     run.part("messages of the ABCI server", _abci)
 
@@ -131,16 +135,21 @@ def _invocations(
     ]
 
 
-def _joining(run: Run, ours: Validators) -> list[Row]:
-    by_blocks = joining.by_blocks(ours, ours.newcomers[0])
-    pace = by_blocks.height / by_blocks.executing
-    made = joining.pace(ours.members[0], by_blocks.height)
-    rows = [_row("network_catch_up_blocks", pace, "blocks/s", "made by the four", made)]
-    run.tell(f"{by_blocks.height} blocks executed in {by_blocks.executing:.1f} s")
-    by_state_sync = joining.by_state_sync(ours, ours.newcomers[1])
-    seconds = by_state_sync.seconds
-    rows.append(_row("network_state_sync", seconds, "s", "by blocks", by_blocks.seconds))
-    return rows
+def _by_blocks(run: Run, ours: Validators, found: list[Joined]) -> list[Row]:
+    joined = joining.by_blocks(ours, ours.newcomers[0])
+    found.append(joined)
+    run.tell(f"{joined.height} blocks executed in {joined.executing:.1f} s")
+    made = joining.pace(ours.members[0], joined.height)
+    pace = joined.height / joined.executing
+    return [_row("network_catch_up_blocks", pace, "blocks/s", "made by the four", made)]
+
+
+def _by_state_sync(ours: Validators, by_blocks: list[Joined]) -> list[Row]:
+    joined = joining.by_state_sync(ours, ours.newcomers[1])
+    return [
+        _row("network_state_sync", joined.seconds, "s", "by blocks", peer.seconds)
+        for peer in by_blocks
+    ]
 
 
 def _abci() -> list[Row]:

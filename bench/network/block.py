@@ -6,15 +6,15 @@ import tempfile
 from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from synnergy.engines.abci import abci_pb2 as abci
-from synnergy.engines.cometbft.handler import ApplicationHandler
-from synnergy.engines.cometbft.mempool import Mempool
-from synnergy.engines.cometbft.snapshots import Snapshots
 
 from bench.ledger import BenchLedger, key
 from bench.network.signing import BUNDLED
 from bench.row import Row, seconds
 from bench.transfers import verification
+from synnergy.engines.abci import abci_pb2 as abci
+from synnergy.engines.cometbft.handler import ApplicationHandler
+from synnergy.engines.cometbft.mempool import Mempool
+from synnergy.engines.cometbft.snapshots import Snapshots
 from synnergy.engines.waiting import WaitingRoom
 from synnergy.wire.bundle import bundle
 

@@ -12,7 +12,9 @@ from bench.network.rising import Address
 from bench.network.validators import Member, Validators, configure, started
 from synnergy.engines.cometbft.files import StateSync
 
-PATIENCE = 150
+#: Seconds that a node may take to join: by executing all blocks, and by a snapshot.
+PATIENCE = 120
+SYNC_PATIENCE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Joined:
 def by_blocks(ours: Validators, newcomer: Member) -> Joined:
     """Execute every block since genesis."""
     configure(newcomer, ours.members)
-    return _join(newcomer, height_of(ours.members[0].rpc))
+    return _join(newcomer, height_of(ours.members[0].rpc), PATIENCE)
 
 
 def by_state_sync(ours: Validators, newcomer: Member) -> Joined:
@@ -38,10 +40,10 @@ def by_state_sync(ours: Validators, newcomer: Member) -> Joined:
     trusted = _header_hash(ours.members[0].rpc, 1)
     servers = tuple(f"{host}:{port}" for host, port in (m.rpc for m in ours.members[:2]))
     configure(newcomer, ours.members, StateSync(servers, 1, trusted))
-    return _join(newcomer, height)
+    return _join(newcomer, height, SYNC_PATIENCE)
 
 
-def _join(newcomer: Member, height: int) -> Joined:
+def _join(newcomer: Member, height: int, patience: float) -> Joined:
     begun = time.monotonic()
     first = 0.0
     with started(newcomer):
@@ -55,9 +57,9 @@ def _join(newcomer: Member, height: int) -> Joined:
                 first = now
             if reached >= height:
                 return Joined(height, now - begun, now - first)
-            if now - begun > PATIENCE:
+            if now - begun > patience:
                 log = (newcomer.home / "log").read_text(errors="replace")[-2_000:]
-                raise TimeoutError(f"block {reached} of {height} after {PATIENCE} s: {log}")
+                raise TimeoutError(f"block {reached} of {height} after {patience:g} s: {log}")
             time.sleep(0.05)
 
 

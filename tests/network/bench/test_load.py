@@ -16,9 +16,7 @@ def network(cometbft: Path, tmp_path: Path) -> Iterator[rising.Network]:
         yield running
 
 
-def test_load_is_sent_on_time_and_found_in_blocks(
-    network: rising.Network, tmp_path: Path
-) -> None:
+def test_load_is_sent_on_time_and_found_in_blocks(network: rising.Network, tmp_path: Path) -> None:
     sent = kvstore.shipments(network.lanes, 300, seed=1)
     step = rising.drive(network, sent, 200.0, tmp_path)
     assert (step.lost, step.refused, step.complaint) == (0, 0, "")
