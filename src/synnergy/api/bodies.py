@@ -26,12 +26,14 @@ class Bodies:
         self._held = 0
 
     @asynccontextmanager
-    async def read(self, request: Request, max_bytes: int) -> AsyncGenerator[bytes]:
-        """The octet-stream body, counted as held until the context ends.
+    async def read(
+        self, request: Request, max_bytes: int, media_type: str = OCTETS
+    ) -> AsyncGenerator[bytes]:
+        """The body, of that media type, counted as held until the context ends.
 
         Raises ApiError 415, 413, 408, 429, or 400 where it breaks off.
         """
-        check_media_type(request)
+        check_media_type(request, media_type)
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced[:20]) > max_bytes:
             raise _too_large(max_bytes)
@@ -66,12 +68,12 @@ class Bodies:
             ) from None
 
 
-def check_media_type(request: Request) -> None:
+def check_media_type(request: Request, wanted: str = OCTETS) -> None:
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type != OCTETS:
+    if media_type != wanted:
+        what = ": an envelope" if wanted == OCTETS else ""
         raise ApiError(
-            415,
-            Rejected("API-3", "wrong_content_type", f"the body must be {OCTETS}: an envelope"),
+            415, Rejected("API-3", "wrong_content_type", f"the body must be {wanted}{what}")
         )
 
 

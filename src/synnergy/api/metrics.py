@@ -114,6 +114,10 @@ class LedgerCollector(Collector):
         return family
 
     def _take_up(self, view: View) -> None:
+        first = int.from_bytes(view.get("meta", b"first_height") or b"", "big")
+        begun = load_block(view.get, first) if first > self._height else None
+        if begun is not None:  # a snapshot took the place of the blocks up to here
+            self._height, self._time = first, begun.header.time
         for _ in range(MAX_BLOCKS):
             height = self._height + 1
             block = load_block(view.get, height)

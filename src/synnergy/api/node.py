@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from synnergy.chain.application import Application
 from synnergy.chain.queries.moment import Moment, open_moment
+from synnergy.engines.cometbft.relay import LightRelay
 from synnergy.engines.waiting import Committed
 from synnergy.rejected import Rejected
 
@@ -54,6 +55,8 @@ class Node:
 
     application: Application
     engine: Engine
+    #: What nodes that join may ask of CometBFT; None where one node makes the blocks.
+    relay: LightRelay | None = None
 
     @contextmanager
     def moment(self) -> Generator[Moment]:

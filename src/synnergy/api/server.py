@@ -167,7 +167,9 @@ def open_node(
         if warning:
             _log.warning("upgrade", extra={"reason": warning})
         try:
-            yield Node(application, engine)
+            yield Node(
+                application, engine, engine.relay if isinstance(engine, CometEngine) else None
+            )
         finally:
             engine.stop()
             _log.info("stopped", extra=_head(application))

@@ -30,16 +30,17 @@ from synnergy.chain.archive import (
     payloads_of,
     save_receipts,
 )
+from synnergy.chain.beginning import begin, last_header
 from synnergy.chain.block import (
     Proposal,
     StoredBlock,
     StoredTransaction,
     detach,
+    previous_of,
     results_root,
     transactions_root,
 )
-from synnergy.chain.first_state import apply_genesis
-from synnergy.chain.genesis import Genesis, chain_id_of, encode_genesis_file
+from synnergy.chain.genesis import Genesis, chain_id_of
 from synnergy.chain.payloads import Overwriter, PayloadChanges, next_expiry
 from synnergy.chain.snapshot import Manifest, restore_snapshot, write_snapshot
 from synnergy.chain.validators import reweighed
@@ -61,7 +62,7 @@ from synnergy.pipeline import (
     run_transaction,
 )
 from synnergy.policy.engine import CompiledSet, compile_set
-from synnergy.receipts.header import Header, header_hash
+from synnergy.receipts.header import Header
 from synnergy.receipts.proof import block_root
 from synnergy.receipts.receipt import Receipt, receipt_leaf
 from synnergy.rejected import Rejected
@@ -142,7 +143,6 @@ class Application:
         #: (committed height, height asked about), and the gas table of the latter.
         self._scheduled: tuple[tuple[int, int], Schedule] | None = None
         self._working: _Working | None = None
-        self._known = KnownRecords()
         known = store.get("meta", b"chain_id")
         if known is not None and known.decode() != self.chain_id:
             raise BadNode(
@@ -150,10 +150,20 @@ class Application:
             )
         check_version(genesis.protocol_version, genesis.gas_version)
         self.overwriter = Overwriter(store)
-        self._tree = Tree(partial(store.get, "nodes"))
         if known is None:
-            self._begin()
-        self.header = self._last_header()
+            begin(store, genesis)
+        self.adopt()
+
+    def adopt(self) -> None:
+        """Take over what the store holds, be it another state than before (NET-32).
+
+        Raises BadNode where that is damaged, or of a version that is not known here.
+        """
+        self._working = None
+        self._known = KnownRecords()
+        self._ruling = (None, None)
+        self._tree = Tree(partial(self.store.get, "nodes"))
+        self.header = last_header(self.store, self._tree.root)
         governance = self.governance()
         check_version(governance.protocol_version, governance.gas_version)
         self.next_schedule()
@@ -325,7 +335,7 @@ class Application:
             chain_id=self.chain_id,
             height=proposal.height,
             time=proposal.time,
-            previous=header_hash(self.header),
+            previous=previous_of(self.genesis, self.header),
             app_hash=self._tree.update(changes),
             transactions=transactions_root(tuple(stored)),
             results=results_root(results, tuple(events), encoded),
@@ -466,31 +476,3 @@ class Application:
                 self._policies.popitem(last=False)
         self._ruling = (governance, compiled)
         return compiled
-
-    def _begin(self) -> None:
-        journal = self.journal()
-        apply_genesis(self.genesis, journal)
-        root = self._tree.update(journal.changes())
-        header = Header(self.chain_id, 0, self.genesis.time, bytes(32), root, bytes(32), bytes(32))
-        with self.store.write() as batch:
-            for key, value in journal.changes():
-                assert value is not None
-                batch.put("state", key, value)
-            self._tree.flush(partial(batch.change, "nodes"))
-            batch.put("blocks", height_key(0), encode(StoredBlock(header, b"", (), ())))
-            batch.put("meta", b"height", height_key(0))
-            batch.put("meta", b"genesis", encode_genesis_file(self.genesis))
-            batch.put("meta", b"chain_id", self.chain_id.encode())
-
-    def _last_header(self) -> Header:
-        height = self.store.get("meta", b"height")
-        stored = self.store.get("blocks", height) if height is not None else None
-        if stored is None:
-            raise BadNode("the store has no last block")
-        header = decode_trusted(stored, StoredBlock).header
-        if header.app_hash != self._tree.root:
-            raise BadNode(
-                f"the state's root is {self._tree.root.hex()}, block {header.height} says"
-                f" {header.app_hash.hex()}: the store is damaged"
-            )
-        return header

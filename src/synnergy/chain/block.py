@@ -13,7 +13,7 @@ from synnergy.identity.authenticate import Transaction
 from synnergy.identity.keys import verify_signature
 from synnergy.opcodes.context import Event
 from synnergy.pipeline import TransactionResult
-from synnergy.receipts.header import Header, header_signing_bytes
+from synnergy.receipts.header import Header, header_hash, header_signing_bytes
 from synnergy.state.binary_merkle import merkle_root
 from synnergy.wire.codec import Struct, encode
 from synnergy.wire.transaction import BodySignature, Envelope
@@ -48,6 +48,15 @@ class StoredBlock(Struct, frozen=True):
     signature: bytes
     transactions: tuple[StoredTransaction, ...]
     events: tuple[Event, ...]
+
+
+def previous_of(genesis: Genesis, last: Header) -> bytes:
+    """What a header says of the one before it: its hash; in a network nothing.
+
+    There CometBFT's headers are chained, and a node that began with a snapshot knows no header
+    of ours before it that anybody vouches for (NET-31).
+    """
+    return bytes(32) if genesis.validators else header_hash(last)
 
 
 def detach(transaction: Transaction) -> StoredTransaction:

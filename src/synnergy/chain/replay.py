@@ -21,12 +21,17 @@ from synnergy.chain.archive import (
     load_block,
     reattach,
 )
-from synnergy.chain.block import Proposal, StoredBlock, consensus_part, is_signed
+from synnergy.chain.block import (
+    Proposal,
+    StoredBlock,
+    consensus_part,
+    is_signed,
+    previous_of,
+)
 from synnergy.chain.genesis import Genesis
 from synnergy.identity.keys import verify_signature
 from synnergy.opcodes.context import Payload
 from synnergy.pipeline import TransactionResult
-from synnergy.receipts.header import header_hash
 from synnergy.receipts.receipt import Receipt
 from synnergy.state.export import export_state
 from synnergy.state.merkle import Tree
@@ -96,7 +101,7 @@ def _replay(
             return differs(height, f"it is unreadable: {corrupt}")
         if block is None or isinstance(again, str):
             return differs(height, str(again))
-        if block.header.previous != header_hash(application.header):
+        if block.header.previous != previous_of(genesis, application.header):
             return differs(height, "it does not follow the block before it")
         if not is_signed(genesis, block.header, block.signature):
             return differs(height, "its header's signature does not verify")

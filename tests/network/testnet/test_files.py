@@ -138,9 +138,8 @@ def test_every_setting_is_one_that_cometbft_has(tmp_path: Path, cometbft: Path) 
     """A misspelt key would be ignored in silence; each is among those that it writes itself."""
     ask(cometbft, tmp_path, "init")
     known = flat(tomllib.loads(Layout(tmp_path).config.read_text()))
-    sync = StateSync(("127.0.0.1:1", "127.0.0.1:2"), 5, "ab" * 32)
-    for settings in (SETTINGS, msgspec.structs.replace(SETTINGS, state_sync=sync)):
-        ours = flat(tomllib.loads(render_config(settings, Path("abci.sock"))))
+    for sync in (None, StateSync(("http://a:1/v1/light", "http://b/v1/light"), 5, "ab" * 32)):
+        ours = flat(tomllib.loads(render_config(SETTINGS, Path("abci.sock"), sync)))
         assert {name for name in ours if name not in known} == set()
         kinds = {name: (type(ours[name]), type(known[name])) for name in ours}
         assert {name: both for name, both in kinds.items() if both[0] is not both[1]} == {}
@@ -175,8 +174,13 @@ def test_a_home_whose_name_is_no_text_is_refused() -> None:
 
 def test_settings_survive(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    sync = StateSync(("127.0.0.1:1", "[::1]:2"), 5, "ab" * 32)
-    settings = msgspec.structs.replace(SETTINGS, state_sync=sync, external="node.example:26656")
+    settings = msgspec.structs.replace(
+        SETTINGS,
+        state_sync=True,
+        members=("http://127.0.0.1:1", "https://node.example/api"),
+        keep_blocks=5_000,
+        external="node.example:26656",
+    )
     save_settings(layout, settings)
     assert load_settings(layout) == settings
 
@@ -189,7 +193,8 @@ HOSTILE: dict[str, object] = {
     "external": "host:1,ab@host:2",
     "format": 2,
     "unknown": True,
-    "state_sync": {"rpc_servers": ["127.0.0.1:1"], "trust_height": 1, "trust_hash": "ab" * 32},
+    "members": ["http://a,http://b"],
+    "snapshot_interval": 0,
 }
 
 

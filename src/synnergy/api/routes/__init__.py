@@ -4,6 +4,7 @@ from synnergy.api.routes import (
     chain,
     contracts,
     events,
+    light,
     market,
     operation,
     oversight,
@@ -26,6 +27,7 @@ ROUTERS = (
     regulation.router,
     oversight.router,
     validators.router,
+    light.router,
     prices.router,
     operation.router,
 )

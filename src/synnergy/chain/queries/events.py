@@ -91,10 +91,12 @@ def read_events(view: View, start: Place, last: int | None, names: tuple[str, ..
     newest = int.from_bytes(stored, "big") if stored is not None else 0
     stop = newest if last is None else min(last, newest)
     found: list[EventView] = []
-    place = start
+    # A snapshot may have taken the place of blocks that somebody was waiting for (NET-32).
+    place = max(start, first_place(view), key=lambda one: one.height)
+    begun = place.height
     looked_at = 0
     while place.height <= stop:
-        if place.height - start.height >= PAGE_BLOCKS:
+        if place.height - begun >= PAGE_BLOCKS:
             return Page(tuple(found), place, False)
         for event, after in _events_of(view, place):
             place = after

@@ -20,11 +20,19 @@ from typing import Literal
 from synnergy.chain.application import Application, Finalised
 from synnergy.engines.abci.server import AbciServer
 from synnergy.engines.cometbft.divergence import is_failure, tell_failure
-from synnergy.engines.cometbft.files import Layout, NodeSettings, socket_path, write_config
+from synnergy.engines.cometbft.files import (
+    Layout,
+    NodeSettings,
+    StateSync,
+    socket_path,
+    write_config,
+)
 from synnergy.engines.cometbft.handler import ApplicationHandler
 from synnergy.engines.cometbft.mempool import MAX_WAITING, Mempool
 from synnergy.engines.cometbft.posting import Poster
 from synnergy.engines.cometbft.process import CometProcess, Exit, LogLine
+from synnergy.engines.cometbft.pruning import Pruner, let_go
+from synnergy.engines.cometbft.relay import LightRelay
 from synnergy.engines.cometbft.rpc import CometRpc, CometUnreachable, RpcError
 from synnergy.engines.cometbft.snapshots import Snapshots
 from synnergy.engines.waiting import Submitted, WaitingRoom
@@ -55,7 +63,9 @@ class CometEngine:
         settings: NodeSettings,
         binary: Path,
         on_end: Callable[[str], None],
+        sync: StateSync | None = None,
     ) -> None:
+        """With `sync`, CometBFT begins with a snapshot of the members' (NET-32)."""
         self.application = application
         #: Why the node halted: it serves reads, and accepts nothing (ENG-1).
         self.failure: str | None = None
@@ -68,7 +78,14 @@ class CometEngine:
         self._failing = threading.Lock()
         self._room = WaitingRoom(application, MAX_WAITING)
         self._mempool = Mempool(application, self._room)
-        self._snapshots = Snapshots(application, layout.home / "snapshots")
+        self._layout = layout
+        self._binary = binary
+        self._snapshots = Snapshots(
+            application, layout.home / "snapshots", settings.snapshot_interval, self._adopted
+        )
+        self._pruner = Pruner(
+            application, layout, self._snapshots, lambda: 0, settings.keep_blocks
+        )
         trusted = frozenset(peer.partition("@")[0] for peer in settings.peers)
         handler = ApplicationHandler(
             application,
@@ -76,14 +93,16 @@ class CometEngine:
             self._mempool,
             self._snapshots,
             self._committed,
-            lambda: 0,
+            lambda: self._pruner.retain,
             trusted,
         )
         socket = socket_path(layout)
-        write_config(layout, settings, socket)
+        write_config(layout, settings, socket, sync)
         self._server = AbciServer(socket, handler, self._fault)
         self._process = CometProcess(binary, layout, self._exited, self._heard)
         self._rpc = CometRpc(settings.rpc)
+        #: What nodes that join may ask of CometBFT.
+        self.relay = LightRelay(self._rpc, self._snapshots)
         self._poster = Poster(self._mempool, self._rpc, self._fault)
         self._watcher = threading.Thread(target=self._watch, name="comet-watch", daemon=True)
 
@@ -91,6 +110,7 @@ class CometEngine:
         """Serve the application, then start CometBFT. Raises NoCometBFT, BadFiles, OSError."""
         self._server.start()
         try:
+            let_go(self._layout, self._binary)
             self._process.start()
         except BaseException:
             self._server.stop()
@@ -131,7 +151,13 @@ class CometEngine:
     # ---- what the node hears ---------------------------------------------------------------
 
     def _committed(self, block: Finalised) -> None:
-        self._snapshots.committed(block)
+        self._snapshots.committed()
+
+    def _adopted(self) -> None:
+        """The store holds another node's snapshot."""
+        with self._room.lock:
+            self.application.adopt()
+            self._room.settle(self.application.height, ())
 
     def _heard(self, line: LogLine) -> None:
         """CometBFT stays up when consensus fails, and only says so (NET-41)."""
@@ -185,6 +211,7 @@ class CometEngine:
                 self._ask()
             pause = due - now
             try:
+                self._pruner.step()
                 if overwriter.pending and self.failure is None:
                     overwriter.step()
                     pause = OVERWRITE_PAUSE

@@ -46,6 +46,7 @@ _HOST = r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})"
 _ADDRESS = rf"{_HOST}:[0-9]{{1,5}}"
 ADDRESS = rf"^{_ADDRESS}$(?!\n)"
 PEER = rf"^[0-9a-f]{{40}}@{_ADDRESS}$(?!\n)"
+URL = r"^https?://[!-+\--~]{1,190}$(?!\n)"
 _OWNER_ONLY: Final = 0o600
 _FOLDER: Final = 0o700
 
@@ -60,6 +61,7 @@ _EXPECTED: Final = {
 
 Address = Annotated[str, Meta(pattern=ADDRESS, description="HOST:PORT")]
 Peer = Annotated[str, Meta(pattern=PEER, description="NODE_ID@HOST:PORT")]
+Url = Annotated[str, Meta(pattern=URL, description="a node's API: http://HOST:PORT")]
 
 
 T = TypeVar("T")
@@ -69,18 +71,23 @@ class BadFiles(Exception):
     """CometBFT's files cannot be used as they are; the message names the file and what to do."""
 
 
-class StateSync(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """From where a node that has nothing yet takes a snapshot, and the block that it trusts."""
+@dataclass(frozen=True, slots=True)
+class StateSync:
+    """Whose snapshots a node that has no blocks takes: the light services that vouch for their
+    app hashes, and the header that CometBFT believes them from."""
 
-    rpc_servers: Annotated[tuple[Address, ...], Meta(min_length=2, max_length=16)]
-    trust_height: Annotated[int, Meta(ge=1, lt=2**53)]
-    trust_hash: Annotated[str, Meta(pattern=HEX_KEY)]
+    servers: tuple[str, ...]
+    trust_height: int
+    trust_hash: str
 
 
 class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`validator.json`: where this validator listens, and the others that it keeps connected to.
 
-    `external` is the address that others reach `p2p` by, where the two differ.
+    `external` is the address that others reach `p2p` by, where the two differ. Blocks whose height
+    `snapshot_interval` divides have snapshots. Where payloads are kept for ever, CometBFT keeps
+    `keep_blocks`, 0: all. With `state_sync` a node without blocks begins with a snapshot, vouched
+    for by the members whose APIs `members` names, or the genesis where it names none.
     """
 
     format: Literal[1]
@@ -89,7 +96,10 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rpc: Address
     peers: Annotated[tuple[Peer, ...], Meta(max_length=256)] = ()
     external: Annotated[str, Meta(pattern=rf"^({_ADDRESS})?$(?!\n)")] = ""
-    state_sync: StateSync | None = None
+    snapshot_interval: Annotated[int, Meta(ge=1, lt=2**53)] = 500
+    keep_blocks: Annotated[int, Meta(ge=0, lt=2**53)] = 0
+    state_sync: bool = False
+    members: Annotated[tuple[Url, ...], Meta(max_length=16)] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,21 +277,22 @@ def _check(settings: NodeSettings, layout: Layout) -> NodeSettings:
     return settings
 
 
-def write_config(layout: Layout, settings: NodeSettings, socket: Path) -> None:
+def write_config(
+    layout: Layout, settings: NodeSettings, socket: Path, sync: StateSync | None = None
+) -> None:
     """Write `config.toml` for an application that answers at `socket`."""
     try:
-        content = render_config(settings, socket).encode()
+        content = render_config(settings, socket, sync).encode()
     except UnicodeEncodeError:
         raise BadFiles(f"{layout.home!r} is not UTF-8, as a validator's home must be") from None
     write_whole(layout.config, content, mode=0o644)
 
 
-def render_config(settings: NodeSettings, socket: Path) -> str:
+def render_config(settings: NodeSettings, socket: Path, sync: StateSync | None = None) -> str:
     """The text of `config.toml`: what deviates from CometBFT's defaults, and nothing else.
 
     Values of the sections p2p, consensus and mempool were measured (docs/benchmarks.md).
     """
-    sync = settings.state_sync
     sections: dict[str, dict[str, str | int | bool]] = {
         "": {
             "proxy_app": f"unix://{socket}",
@@ -332,7 +343,7 @@ def render_config(settings: NodeSettings, socket: Path) -> str:
         if sync is None
         else {
             "enable": True,
-            "rpc_servers": ",".join(sync.rpc_servers),
+            "rpc_servers": ",".join(sync.servers),
             "trust_height": sync.trust_height,
             "trust_hash": sync.trust_hash,
             "discovery_time": "5s",

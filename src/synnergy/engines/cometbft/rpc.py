@@ -242,6 +242,10 @@ class CometRpc:
                 return found
         raise AssertionError("unreachable")
 
+    def relay(self, method: str, params: dict[str, str]) -> msgspec.Raw:
+        """The result of any method as CometBFT writes it. Raises RpcError, CometUnreachable."""
+        return self._call(method, msgspec.Raw, **params)
+
     # ---- inside ----------------------------------------------------------------------------
 
     def _new(self, method: str, params: dict[str, Any]) -> _Call:
