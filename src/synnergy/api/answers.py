@@ -30,14 +30,15 @@ class Answer(Response):
 
 
 def answers(
-    kind: type[msgspec.Struct] | str,
+    kind: type[msgspec.Struct] | tuple[type[msgspec.Struct], ...] | str,
     *,
     description: str = "The answer",
     errors: Mapping[int, str] | None = None,
     also: Mapping[int, type[msgspec.Struct]] | None = None,
     lines: tuple[str, type[msgspec.Struct]] | None = None,
 ) -> dict[str, Any]:
-    """Arguments of a route's decorator: a struct as JSON, or content of a media type.
+    """Arguments of a route's decorator: a struct as JSON, one of several, or content of a media
+    type.
 
     `errors` says when a status is answered with an error, `also` which other statuses carry data,
     `lines` in which other media type the answer is one struct a line.
@@ -56,14 +57,18 @@ def answers(
     return {"responses": responses, "response_model": None, "response_class": Answer}
 
 
-def _content(kind: type[msgspec.Struct] | str) -> dict[str, Any]:
+def _content(
+    kind: type[msgspec.Struct] | tuple[type[msgspec.Struct], ...] | str,
+) -> dict[str, Any]:
     if isinstance(kind, str):
         binary = {"type": "string", "format": "binary"} if kind == OCTETS else {"type": "string"}
         return {kind: {"schema": binary}}
-    known = answered.setdefault(kind.__name__, kind)
-    if known is not kind:
-        raise ValueError(f"two structs are called {kind.__name__}")
-    return {JSON: {"schema": {"$ref": _REFERENCE + kind.__name__}}}
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    for each in kinds:
+        if answered.setdefault(each.__name__, each) is not each:
+            raise ValueError(f"two structs are called {each.__name__}")
+    schemas = [{"$ref": _REFERENCE + each.__name__} for each in kinds]
+    return {JSON: {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}}}
 
 
 def reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from synnergy.api.answers import JSON, AddressText, TheNode, answers, reply
 from synnergy.api.errors import ApiError, not_found
-from synnergy.chain.genesis import GenesisFile
+from synnergy.chain.genesis import GenesisFile, NetworkGenesisFile
 from synnergy.chain.queries.ledger import (
     AccountView,
     BlockView,
@@ -36,7 +36,9 @@ def read_chain(node: TheNode) -> Response:
         return reply(chain_view(moment, node.application.genesis))
 
 
-@router.get("/v1/genesis", **answers(GenesisFile, description="genesis.json"))
+@router.get(
+    "/v1/genesis", **answers((GenesisFile, NetworkGenesisFile), description="genesis.json")
+)
 def read_genesis(node: TheNode) -> Response:
     """The genesis the chain began with, as the text of `genesis.json`."""
     with node.moment() as moment:

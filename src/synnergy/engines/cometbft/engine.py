@@ -145,7 +145,15 @@ class CometEngine:
         return self._room.status(transaction)
 
     def submit(self, raw: bytes) -> Submitted | Rejected:
-        """Check a transaction and let it travel to the network, or say why not."""
+        """Check a transaction and let it travel to the network, or say why not (ENG-3)."""
+        if self.catching_up and self._room.closed is None:
+            height = self.application.height
+            return Rejected(
+                "ENG-3",
+                "catching_up",
+                f"this node is at height {height} and still catching up with the network, so it"
+                " cannot judge a transaction; try again, or another node",
+            )
         return self._mempool.submit(raw)
 
     # ---- what the node hears ---------------------------------------------------------------

@@ -13,6 +13,7 @@ from synnergy.engines.cometbft.rpc import (
     CometUnreachable,
     MempoolFull,
     RpcError,
+    TooLarge,
 )
 from synnergy.engines.waiting import Submitted
 from synnergy.wire.bundle import bundle
@@ -31,7 +32,7 @@ _log = logging.getLogger(__name__)
 class Poster:
     """One thread, so that a sender's transactions are handed over in their order.
 
-    `on_fault` gets what should not happen: CometBFT refusing for a reason of its own.
+    `on_fault` gets what should not happen.
     """
 
     def __init__(
@@ -71,13 +72,13 @@ class Poster:
                 return
             except AlreadyKnown:
                 return
+            except TooLarge:
+                raise  # its configuration is ours, and no entry is longer than it allows
             except MempoolFull:
                 self._mempool.put_back(taken)
                 self._stopping.wait(PAUSE)
                 return
-            except CometUnreachable as gone:
+            except (CometUnreachable, RpcError) as failed:
                 # It may have arrived; the same bytes again are told apart from new ones.
-                _log.debug("posting", extra={"reason": str(gone)})
+                _log.warning("posting", extra={"reason": str(failed)})
                 self._stopping.wait(PAUSE)
-            except RpcError as refused:
-                raise RuntimeError(f"CometBFT does not take an entry: {refused}") from refused
