@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from synnergy.client import nodes
+from synnergy.client import members, nodes
 from synnergy.client.api import Node
 from synnergy.client.failures import ClientError, NodeUnavailable, NothingSent, WrongUse
 from synnergy.client.home import Home, known_network
@@ -21,8 +21,8 @@ PENDING = {"transaction": "aa", "status": "pending"}
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nodes, "PAUSES", (0.0, 0.0, 0.0))
-    monkeypatch.setattr(nodes, "CATCH_UP_SECONDS", 0.3)
-    monkeypatch.setattr(nodes, "CATCH_UP_PAUSE", 0.01)
+    monkeypatch.setattr(members, "CATCH_UP_SECONDS", 0.3)
+    monkeypatch.setattr(members, "CATCH_UP_PAUSE", 0.01)
 
 
 def account(balance: int) -> Answer:
@@ -92,7 +92,7 @@ def test_a_node_that_stands_badly_is_asked_last(state: str) -> None:
 
 
 def test_a_node_that_comes_to_a_halt_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nodes, "STANDING_SECONDS", 0.0)
+    monkeypatch.setattr(members, "STANDING_SECONDS", 0.0)
     one, two = fleet(account(1), account(2))
     client = connect(one, two)
     assert client.account("syn1x").balance == 1

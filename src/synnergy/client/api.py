@@ -17,9 +17,9 @@ import httpx
 import msgspec
 
 from synnergy.client import replies
-from synnergy.client.connection import DEFAULT_NODE, Connection
+from synnergy.client.connection import DEFAULT_NODE, Connection, decode_reply
 from synnergy.client.failures import ClientError
-from synnergy.client.nodes import Nodes, at_hand, decode_reply
+from synnergy.client.nodes import Nodes, at_hand
 from synnergy.client.streams import LINES, Stream, follow_events
 from synnergy.wire.transaction import MAX_ENVELOPE_BYTES
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import httpx
 import msgspec
 
 from synnergy.client import replies
 from synnergy.client.failures import ClientError, NodeUnavailable, NothingSent, WrongUse
+
+T = TypeVar("T")
 
 DEFAULT_NODE = "http://127.0.0.1:7070"
 ENVIRONMENT_VARIABLE = "SYNNERGY_NODE"
@@ -151,3 +154,13 @@ def failure(response: httpx.Response) -> ClientError:
     named = said.details.get("endpoint") if said.code == ELSEWHERE else None
     details = {"endpoint": named} if isinstance(named, str) else {}
     return kind(said.code, said.message, rule=said.rule, **details)
+
+
+def decode_reply(content: bytes, kind: type[T], decode: Callable[..., T]) -> T:
+    """A typed answer; NodeUnavailable where it is none of that type."""
+    try:
+        return decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NodeUnavailable(
+            "bad_reply", f"the node's answer is not a {kind.__name__}: {error}"
+        ) from None

@@ -9,9 +9,9 @@ import httpx
 import msgspec
 
 from synnergy.client import nodes, replies
-from synnergy.client.connection import READ_SECONDS, Connection, Query
+from synnergy.client.connection import READ_SECONDS, Connection, Query, decode_reply
 from synnergy.client.failures import NodeUnavailable
-from synnergy.client.nodes import Nodes, at_hand, decode_reply
+from synnergy.client.nodes import Nodes, at_hand
 
 #: No line of a stream is longer, which is read line by line.
 MAX_LINE_BYTES = 1024 * 1024

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -215,8 +216,8 @@ class Sender:
         said = ""
         for pause in _pauses():
             if reply.status == "dropped" and reply is handed.reply:
-                # Who dropped it may be the only one who did.
-                reply = self.node.transaction(identifier) or reply
+                with suppress(NodeUnavailable):  # who dropped it may be the only one who did
+                    reply = self.node.transaction(identifier) or reply
             if reply.status == "dropped":
                 raise _dropped(identifier, reply.why or replies.Failure("", ""))
             if reply.status != "pending":
