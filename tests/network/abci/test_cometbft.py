@@ -42,7 +42,7 @@ class Dictionary(Noting):
         self.committed: dict[bytes, bytes] = {}
         self.height = 0
         self.chain_id = ""
-        self.fail_at = -1
+        self.poison: bytes | None = None
         self._pending: tuple[int, dict[bytes, bytes]] = (0, {})
 
     def app_hash(self, state: dict[bytes, bytes]) -> bytes:
@@ -72,8 +72,8 @@ class Dictionary(Noting):
 
     def finalize_block(self, request: abci.RequestFinalizeBlock) -> abci.ResponseFinalizeBlock:
         self.asked.append("finalize_block")
-        if request.height == self.fail_at:
-            raise RuntimeError("this height is executed by nobody")
+        if self.poison in request.txs:
+            raise RuntimeError("this block is executed by nobody")
         state = dict(self.committed)
         for tx in request.txs:
             key, _, value = tx.partition(b"=")
@@ -225,16 +225,16 @@ def test_a_fault_ends_cometbft_and_commits_nothing(tmp_path: Path, cometbft: Pat
     with chain(tmp_path, cometbft, handler) as made:
         made.start()
         made.put(b"good=1")
-        handler.fail_at = handler.height + 1
+        handler.poison = b"fatal=2"
         assert made.rpc.broadcast_tx_sync(b"fatal=2").code == 0
         assert "executed by nobody" in str(made.at_hand.fault())
         eventually(lambda: made.exits, "the end of CometBFT")
-        failed_at, handler.fail_at = handler.fail_at, -1
-        assert handler.height == failed_at - 1
         made.at_hand.server.stop()
+        assert handler.committed == {b"good": b"1"}
+        handler.poison = None
         with served(made.at_hand.server.path.parent, handler) as again:
             made.start()
-            eventually(lambda: handler.height >= failed_at, "the block that failed before")
+            eventually(lambda: b"fatal" in handler.committed, "the block that failed before")
             assert again.faults == []
             made.processes[-1].stop()
-    assert handler.committed[b"good"] == b"1"
+    assert handler.committed == {b"good": b"1", b"fatal": b"2"}
