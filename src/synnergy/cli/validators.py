@@ -87,6 +87,22 @@ def init(
             "--endpoint", metavar="URL", help="Where clients reach this node's API, if they may."
         ),
     ] = "",
+    state_sync: Annotated[
+        bool,
+        typer.Option(
+            "--state-sync",
+            help="Begin with a member's snapshot instead of executing all blocks again.",
+        ),
+    ] = False,
+    member: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--member",
+            metavar="URL",
+            help="With --state-sync: the API of a member that vouches for snapshots, else those"
+            " of the genesis; may be repeated.",
+        ),
+    ] = None,
     operator: Annotated[
         str,
         typer.Option(
@@ -116,6 +132,8 @@ def init(
         rpc=rpc,
         peers=tuple(peer.strip() for peer in peers.split(",") if peer.strip()),
         external=external,
+        state_sync=state_sync,
+        members=tuple(member or ()),
     )
     make_home(home, content, network, settings)
     joining = ask_to_join(

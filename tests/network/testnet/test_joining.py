@@ -31,12 +31,14 @@ def test_a_home_that_is_ready_to_join(
     network: LocalNetwork, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home, url = tmp_path / "new", "http://127.0.0.1:7070"
-    more = ("--peers", f"{PEER}, {PEER[:-1]}7", "--p2p", "127.0.0.1:1", "--endpoint", url)
+    peers, sync = f"{PEER}, {PEER[:-1]}7", ("--state-sync", "--member", url)
+    more = ("--peers", peers, "--p2p", "127.0.0.1:1", "--endpoint", url, *sync)
     fields = run(capsys, *words(network, home, *more)).json
     identity = read_identity(Layout(home))
     assert (fields["node_id"], fields["public_key"]) == (identity.node_id, identity.public_key)
     settings = load_settings(Layout(home))
     assert settings.p2p == "127.0.0.1:1" and settings.peers == (PEER, f"{PEER[:-1]}7")
+    assert settings.state_sync and settings.members == (url,)
     assert (home / "genesis.json").read_bytes() == network.home.genesis.read_bytes()
     statement = read_statement(Path(fields["statement"]), network.chain_id).statement
     assert statement.public_key.hex() == identity.public_key
@@ -52,7 +54,8 @@ def test_given_again_it_keeps_keys_and_changes_settings(
     first = run(capsys, *words(network, home, "--peers", PEER)).json
     again = run(capsys, *words(network, home, "--peers", PEER, "--rpc", "127.0.0.1:2")).json
     assert again == first
-    assert load_settings(Layout(home)).rpc == "127.0.0.1:2"
+    settings = load_settings(Layout(home))
+    assert settings.rpc == "127.0.0.1:2" and not settings.state_sync
 
 
 def test_the_operator_may_have_a_passphrase(
@@ -74,6 +77,7 @@ def test_the_operator_may_have_a_passphrase(
         (("--peers", "127.0.0.1:5"), "bad_validator", "NODE_ID@HOST:PORT"),
         (("--peers", PEER, "--p2p", "x"), "bad_validator", "p2p is not HOST:PORT"),
         (("--peers", PEER, "--p2p", "h:70000"), "bad_validator", "no port 70000"),
+        (("--peers", PEER, "--member", "ftp://x"), "bad_validator", "members is not the URL"),
         (("--peers", PEER, "--moniker", 'a"b'), "bad_validator", "moniker"),
         (("--peers", PEER, "--endpoint", "ftp://x"), "bad_statement", "endpoint"),
         (("--peers", PEER, "--operator", "../x"), "bad_wallet_name", "wallet"),

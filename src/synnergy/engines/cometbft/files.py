@@ -29,6 +29,7 @@ import msgspec
 from msgspec import Meta
 
 from synnergy.identity.keys import SEED_BYTES, KeyPair
+from synnergy.state.records import MAX_VALIDATORS
 from synnergy.wire.bundle import MAX_ENTRY_BYTES
 
 SETTINGS_FORMAT: Final = 1
@@ -56,6 +57,7 @@ _EXPECTED: Final = {
     "p2p": "HOST:PORT",
     "rpc": "HOST:PORT",
     "external": "HOST:PORT, or nothing",
+    "members": "the URL of a node's API each",
     "peers": "NODE_ID@HOST:PORT each, a node id being 40 hex digits",
 }
 
@@ -317,6 +319,8 @@ def render_config(settings: NodeSettings, socket: Path, sync: StateSync | None =
             "pex": False,
             "addr_book_strict": False,
             "allow_duplicate_ip": True,
+            "max_num_inbound_peers": MAX_VALIDATORS,
+            "max_num_outbound_peers": MAX_VALIDATORS,
             "flush_throttle_timeout": "10ms",
             "send_rate": 100_000_000,
             "recv_rate": 100_000_000,
