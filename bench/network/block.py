@@ -21,6 +21,8 @@ from synnergy.wire.bundle import bundle
 TRANSFERS = 10_000
 WALLETS = 1_000
 MAX_BLOCK_BYTES = 10 * 1024 * 1024
+#: Blocks until a snapshot is taken.
+NO_SNAPSHOT = 1_000
 
 
 def rows(transfers: int = TRANSFERS, wallets: int = WALLETS) -> list[Row]:
@@ -34,7 +36,7 @@ def rows(transfers: int = TRANSFERS, wallets: int = WALLETS) -> list[Row]:
             application,
             room,
             Mempool(application, room),
-            Snapshots(application, Path(folder) / "snapshots"),
+            Snapshots(application, Path(folder) / "snapshots", NO_SNAPSHOT, lambda: None),
             lambda _: None,
             lambda: 0,
         )

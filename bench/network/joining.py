@@ -10,7 +10,6 @@ import httpx
 
 from bench.network.rising import Address
 from bench.network.validators import Member, Validators, configure, started
-from synnergy.engines.cometbft.files import StateSync
 
 #: Seconds that a node may take to join: by executing all blocks, and by a snapshot.
 PATIENCE = 120
@@ -36,11 +35,8 @@ def by_blocks(ours: Validators, newcomer: Member) -> Joined:
 
 def by_state_sync(ours: Validators, newcomer: Member) -> Joined:
     """Take a snapshot of the state, and execute the blocks since."""
-    height = height_of(ours.members[0].rpc)
-    trusted = _header_hash(ours.members[0].rpc, 1)
-    servers = tuple(f"{host}:{port}" for host, port in (m.rpc for m in ours.members[:2]))
-    configure(newcomer, ours.members, StateSync(servers, 1, trusted))
-    return _join(newcomer, height, SYNC_PATIENCE)
+    configure(newcomer, ours.members, state_sync=True)
+    return _join(newcomer, height_of(ours.members[0].rpc), SYNC_PATIENCE)
 
 
 def _join(newcomer: Member, height: int, patience: float) -> Joined:
@@ -84,10 +80,3 @@ def _time(rpc: Address, height: int) -> datetime:
     # Nanoseconds, of which Python reads none beyond microseconds.
     text = str(answer["result"]["signed_header"]["header"]["time"]).removesuffix("Z")
     return datetime.fromisoformat(text[:26])
-
-
-def _header_hash(rpc: Address, height: int) -> str:
-    url = f"http://{rpc[0]}:{rpc[1]}/commit"
-    answer = httpx.get(url, params={"height": height}, timeout=5, trust_env=False).json()
-    found = answer["result"]["signed_header"]["commit"]["block_id"]["hash"]
-    return str(found).lower()

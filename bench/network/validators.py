@@ -24,10 +24,10 @@ from synnergy.chain.genesis import (
     encode_genesis_file,
 )
 from synnergy.engines.cometbft.files import (
+    SETTINGS_FORMAT,
     Identity,
     Layout,
     NodeSettings,
-    StateSync,
     create_keys,
     save_settings,
 )
@@ -37,6 +37,8 @@ from synnergy.wire.bundle import unbundle
 
 POWER = 10
 READY_SECONDS = 120
+#: Blocks from one snapshot to the next: so few that there is one when somebody wants to join.
+SNAPSHOT_INTERVAL = 50
 #: Wallet 0 is the regulator, who takes the fees too; those that load is made of begin at 1.
 PUBLISHER = key(10_000_000)
 LOCAL = "127.0.0.1"
@@ -114,20 +116,20 @@ def _prepare(home: Path, addresses: list[Address]) -> Member:
     return Member(home, *addresses, create_keys(layout))
 
 
-def configure(
-    member: Member, others: Sequence[Member], state_sync: StateSync | None = None
-) -> None:
-    """Write the settings of a member's CometBFT."""
+def configure(member: Member, others: Sequence[Member], *, state_sync: bool = False) -> None:
+    """Write the settings of a member, which may begin with a snapshot of the others'."""
     peers = tuple(
         f"{other.identity.node_id}@{_text(other.p2p)}" for other in others if other is not member
     )
     settings = NodeSettings(
-        format=1,
+        format=SETTINGS_FORMAT,
         moniker=member.home.name,
         p2p=_text(member.p2p),
         rpc=_text(member.rpc),
         peers=peers,
+        snapshot_interval=SNAPSHOT_INTERVAL,
         state_sync=state_sync,
+        members=tuple(f"http://{_text(other.api)}" for other in others) if state_sync else (),
     )
     save_settings(Layout(member.home), settings)
 
