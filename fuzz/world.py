@@ -124,8 +124,9 @@ def _play(ledger: Recording) -> World:
     refused = ledger.block(call(ledger, model, licence))[0]
     files: list[bytes] = []
     for result in (called, refused):
-        exported = export_receipt(ledger.store, result.receipts[0])
-        assert exported is not None
+        genesis = ledger.application.genesis
+        exported = export_receipt(ledger.store, genesis, result.receipts[0])
+        assert isinstance(exported, bytes)
         file = decode_receipt_file(exported)
         assert not isinstance(file, Rejected)
         files.append(

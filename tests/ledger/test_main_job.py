@@ -57,8 +57,8 @@ def invoke(ledger: Ledger, model: bytes, licence: bytes, rows: np.ndarray):
 
 def export(ledger: Ledger, receipt: bytes, opening: Opening | None) -> bytes:
     with ledger.store.snapshot() as view:
-        content = export_receipt(view, receipt)
-    assert content is not None
+        content = export_receipt(view, ledger.application.genesis, receipt)
+    assert isinstance(content, bytes)
     file = decode_receipt_file(content)
     assert not isinstance(file, Rejected)
     return encode_receipt_file(msgspec.structs.replace(file, opening=opening))

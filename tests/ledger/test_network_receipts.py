@@ -9,60 +9,60 @@ import msgspec
 import numpy as np
 import pytest
 
-from synnergy.chain.genesis import Genesis, GenesisValidator
+from synnergy.chain.commits import save_commit, save_steps
+from synnergy.chain.export import export_receipt
 from synnergy.client.failures import ClientError
 from synnergy.client.receipt_story import sentences
 from synnergy.client.trust import trusted_root
 from synnergy.receipts.comet import Timestamp
 from synnergy.receipts.file import Opening, ReceiptFile, decode_receipt_file, encode_receipt_file
-from synnergy.receipts.header import SignedBlock
 from synnergy.receipts.light import LightProof
 from synnergy.receipts.verify import TrustedRoot, Verified, read_receipt, verify_receipt
 from synnergy.rejected import Rejected
-from tests.ledger.harness import CONSUMER, OPERATOR, PUBLISHER, SIGNER, Ledger, genesis, tensors
+from tests.ledger.harness import SIGNER, Ledger, genesis, tensors
 from tests.ledger.test_main_job import bought, export, invoke
-from tests.receipts.forging import Powers, commit, header, key
+from tests.receipts.forging import Powers, commit, header, network
 
 FIRST: Powers = {"a": 10, "b": 20}
 SECOND: Powers = {"b": 20, "c": 15}
+GENESIS = network({**FIRST, "d": 0})
 
 
-def network() -> Genesis:
-    """Two validators, and a node without a vote."""
-    operators = (OPERATOR, PUBLISHER, CONSUMER)
-    nodes = tuple(
-        GenesisValidator(key(name).public_key.hex(), power, operator.address, name * 40, "")
-        for (name, power), operator in zip({**FIRST, "d": 0}.items(), operators, strict=True)
-    )
-    return genesis(signer="", validators=nodes)
+FILE = tuple[ReceiptFile, Callable[..., Verified | Rejected]]
 
 
 @pytest.fixture(scope="module")
 def called(
     tmp_path_factory: pytest.TempPathFactory, logistic: tuple[bytes, np.ndarray]
-) -> Iterator[tuple[ReceiptFile, Callable[[ReceiptFile], Verified | Rejected]]]:
+) -> Iterator[FILE]:
     """The receipt file of a call, proved by a commit of the second set, and its verification."""
     content, rows = logistic
-    ledger = Ledger(tmp_path_factory.mktemp("network") / "data", network())
+    ledger = Ledger(tmp_path_factory.mktemp("network") / "data", GENESIS)
     model, licence = bought(ledger, content)
     raw, attachment = invoke(ledger, model, licence, rows)
-    result = ledger.block(raw)[0]
-    solo = decode_receipt_file(
-        export(ledger, result.receipts[0], Opening(attachment.salt, None, None))
-    )
-    assert isinstance(solo, ReceiptFile) and isinstance(solo.root, SignedBlock)
-    height, time = solo.root.header.height, solo.root.header.time
-    chain = ledger.application.chain_id
-    step = commit(header(height - 2, FIRST, SECOND, chain_id=chain), FIRST)
+    receipt = ledger.block(raw)[0].receipts[0]
+    last = ledger.application.header
+    # RCPT-11: the header that signs the block's state comes with the next one.
+    waiting = export_receipt(ledger.store, GENESIS, receipt)
+    assert isinstance(waiting, Rejected) and waiting.code == "not_yet_signed"
+    step = commit(header(last.height - 2, FIRST, SECOND, chain_id=last.chain_id), FIRST)
     head = header(
-        height + 1,
+        last.height + 1,
         SECOND,
-        chain_id=chain,
-        app_hash=solo.root.header.app_hash,
-        time=Timestamp(time // 1000, time % 1000 * 1_000_000 + 1),
+        chain_id=last.chain_id,
+        app_hash=last.app_hash,
+        time=Timestamp(last.time // 1000, last.time % 1000 * 1_000_000 + 1),
     )
-    file = msgspec.structs.replace(solo, root=LightProof((step,), commit(head, SECOND)))
-    trusted = trusted_root(network())
+    with ledger.store.write() as batch:
+        save_commit(batch, commit(head, SECOND))
+    lost = export_receipt(ledger.store, GENESIS, receipt)
+    assert isinstance(lost, Rejected) and lost.code == "elsewhere"
+    with ledger.store.write() as batch:
+        save_steps(batch, (step,))
+    file = decode_receipt_file(export(ledger, receipt, Opening(attachment.salt, None, None)))
+    assert isinstance(file, ReceiptFile)
+    assert file.root == LightProof((step,), commit(head, SECOND))
+    trusted = trusted_root(GENESIS)
     ledger.close()
 
     def verify(
@@ -134,7 +134,7 @@ def test_each_part_of_the_proof_is_needed(called) -> None:
 def test_neither_root_passes_for_the_other(called) -> None:
     """A network's genesis takes no single signature, a solo engine's no commit."""
     file, verify = called
-    chain = trusted_root(network()).chain_id
+    chain = trusted_root(GENESIS).chain_id
     assert refusal(verify(file, TrustedRoot(chain, SIGNER.public_key))) == "untrusted_root"
     assert refusal(verify(file, None)) == "untrusted_root"
     assert refusal(verify(file, trusted_root(genesis()))) == "untrusted_root"

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from synnergy.engines.cometbft.commits import BadAnswer, committed
+from synnergy.engines.cometbft.commits import BadAnswer, committed, validator_set
 from synnergy.receipts.comet import Committed, block_of, in_order, validators_hash
 from synnergy.receipts.light import (
     LightProof,
@@ -30,9 +30,13 @@ def recorded(name: str) -> tuple[str, list[dict]]:
     return file["chain_id"], file["heights"]
 
 
+def read(one: dict) -> Committed:
+    return committed(one["signed_header"], validator_set(one["validators"]))
+
+
 def commits(name: str) -> tuple[str, list[Committed]]:
     chain_id, heights = recorded(name)
-    return chain_id, [committed(one["signed_header"], one["validators"]) for one in heights]
+    return chain_id, [read(one) for one in heights]
 
 
 def changes(one: Committed) -> bool:
@@ -107,13 +111,13 @@ def test_a_vote_for_no_block_does_not_count_for_one() -> None:
     chain_id, heights = recorded("seven-one-down")
     for one in heights:
         votes = one["signed_header"]["commit"]["signatures"]
-        before = committed(one["signed_header"], one["validators"])
+        before = read(one)
         for vote in votes:
             vote["block_id_flag"] = 2
             vote["signature"] = vote["signature"] or "A" * 86 + "=="
             if vote["timestamp"].startswith("0001"):
                 vote["timestamp"] = one["signed_header"]["header"]["time"]
-        after = committed(one["signed_header"], one["validators"])
+        after = read(one)
         assert after == before
         trusted = trusted_validators(after.validators)
         assert check_commit(after, chain_id, trusted) is None
@@ -145,13 +149,33 @@ def test_answers_that_are_not_cometbfts_are_refused(damage) -> None:
     _, heights = recorded("four")
     damage(heights[2]["signed_header"])
     with pytest.raises(BadAnswer):
-        committed(heights[2]["signed_header"], heights[2]["validators"])
+        read(heights[2])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda found: found[0].pop("pub_key"),
+        lambda found: found[0]["pub_key"].update(value="AAAA"),
+        lambda found: found[0].update(voting_power="0"),
+        lambda found: found[0].update(voting_power="x"),
+        lambda found: found[0].update(voting_power="2"),
+        lambda found: found.pop(),
+        lambda found: found.reverse(),
+        lambda found: found.clear(),
+    ],
+)
+def test_validators_that_are_not_the_headers_are_refused(damage) -> None:
+    _, heights = recorded("four")
+    damage(heights[2]["validators"])
+    with pytest.raises(BadAnswer):
+        read(heights[2])
 
 
 @pytest.mark.parametrize("garbage", [None, [], {}, "text", 5, {"header": {}, "commit": {}}])
 def test_garbage_is_refused(garbage: object) -> None:
     with pytest.raises(BadAnswer):
-        committed(garbage, [])
+        committed(garbage, ())
 
 
 def test_any_other_field_changes_the_hash() -> None:

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from msgspec import UNSET, UnsetType
 from starlette.exceptions import HTTPException
 
 from synnergy.api.plain import to_json
@@ -21,12 +22,19 @@ RETRY_AFTER = 1
 _log = logging.getLogger(__name__)
 
 
+class Elsewhere(Struct, frozen=True):
+    """The address of another node's API, which has what this one was asked for."""
+
+    endpoint: str
+
+
 class ErrorDetail(Struct, frozen=True):
     """`code` for machines, `message` for people, `rule` a number of `spec/`."""
 
     code: str
     message: str
     rule: str
+    details: Elsewhere | UnsetType = UNSET
 
 
 class ErrorView(Struct, frozen=True):
@@ -37,16 +45,23 @@ class ApiError(Exception):
     """An answer other than the one asked for; raised by routes, turned into JSON here."""
 
     def __init__(
-        self, status: int, rejected: Rejected, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        rejected: Rejected,
+        headers: Mapping[str, str] | None = None,
+        elsewhere: str | None = None,
     ) -> None:
+        """`elsewhere` is another node's address, which has what was asked for."""
         super().__init__(str(rejected))
         self.status = status
         self.rejected = rejected
         self.headers = headers
+        self.elsewhere = elsewhere
 
 
-def error_view(rejected: Rejected) -> ErrorView:
-    return ErrorView(ErrorDetail(rejected.code, rejected.message, rejected.rule))
+def error_view(rejected: Rejected, elsewhere: str | None = None) -> ErrorView:
+    details = UNSET if elsewhere is None else Elsewhere(elsewhere)
+    return ErrorView(ErrorDetail(rejected.code, rejected.message, rejected.rule, details))
 
 
 def refuse(rejected: Rejected) -> ApiError:
@@ -86,14 +101,18 @@ def install(app: FastAPI) -> None:
 
 
 def _respond(
-    status: int, rejected: Rejected, headers: Mapping[str, str] | None = None
+    status: int,
+    rejected: Rejected,
+    headers: Mapping[str, str] | None = None,
+    elsewhere: str | None = None,
 ) -> Response:
-    return Response(to_json(error_view(rejected)), status, headers, media_type="application/json")
+    content = to_json(error_view(rejected, elsewhere))
+    return Response(content, status, headers, media_type="application/json")
 
 
 async def _on_api_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return _respond(error.status, error.rejected, error.headers)
+    return _respond(error.status, error.rejected, error.headers, error.elsewhere)
 
 
 async def _on_invalid(_request: Request, error: Exception) -> Response:

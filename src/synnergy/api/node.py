@@ -11,6 +11,7 @@ from synnergy.chain.application import Application
 from synnergy.chain.queries.moment import Moment, open_moment
 from synnergy.engines.cometbft.relay import LightRelay
 from synnergy.engines.waiting import Committed
+from synnergy.receipts import comet
 from synnergy.rejected import Rejected
 
 
@@ -49,6 +50,18 @@ class Engine(Protocol):
     def status(self, transaction: bytes) -> Literal["pending"] | Rejected | None: ...
 
 
+class Proofs(Protocol):
+    """What a network's engine has beyond the store; both may be called from any thread."""
+
+    def commit(self, height: int) -> comet.Committed | None:
+        """The commit of a header, as long as CometBFT keeps it."""
+        ...
+
+    def elsewhere(self, path: str) -> str | None:
+        """The address of another node that answers `path`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """An application with its engine, as requests see them."""
@@ -57,6 +70,8 @@ class Node:
     engine: Engine
     #: What nodes that join may ask of CometBFT; None where one node makes the blocks.
     relay: LightRelay | None = None
+    #: Commits that CometBFT still has, and where else to look; None as above.
+    proofs: Proofs | None = None
 
     @contextmanager
     def moment(self) -> Generator[Moment]:

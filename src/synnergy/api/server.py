@@ -167,9 +167,10 @@ def open_node(
         if warning:
             _log.warning("upgrade", extra={"reason": warning})
         try:
-            yield Node(
-                application, engine, engine.relay if isinstance(engine, CometEngine) else None
-            )
+            if isinstance(engine, CometEngine):
+                yield Node(application, engine, engine.relay, engine.proofs)
+            else:
+                yield Node(application, engine)
         finally:
             engine.stop()
             _log.info("stopped", extra=_head(application))

@@ -369,6 +369,8 @@ class Application:
                 batch.put("writes", entry_key(header.height, index), encode(changes))
             retention = records.retention_of(working.journal)
             working.payloads.save(batch, retention, self.store.page_bytes)
+            if working.finalised.validators:
+                batch.put("changes", height, b"")
             if working.receipts:
                 before = working.accumulator_before
                 save_receipts(batch.put, header.height, working.receipts, before, self._tree)

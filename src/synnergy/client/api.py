@@ -198,6 +198,11 @@ class Node:
         """The receipt file, without opening."""
         return self._bytes(f"/v1/receipts/{identifier}", at_hand)
 
+    def commit(self, height: int | str) -> bytes:
+        """CometBFT's header of a height, or of the `latest`, with its proof, see `trust`."""
+        settled = at_hand if isinstance(height, int) else None
+        return self._bytes(f"/v1/commits/{height}", settled)
+
     def payload(self, commitment: str, headers: Mapping[str, str]) -> replies.Payload:
         """An attachment or output; see `payloads` for the signed headers."""
         path = f"/v1/payloads/{commitment}"

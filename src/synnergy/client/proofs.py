@@ -1,4 +1,4 @@
-"""Checking what a node says of the state against the chain's signing key (CLIENT-12)."""
+"""Checking what a node says of the state against those who sign for the chain (CLIENT-12)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from synnergy.chain.genesis import Genesis, chain_id_of
 from synnergy.client import replies
 from synnergy.client.api import Node
 from synnergy.client.failures import ClientError
+from synnergy.client.trust import verified_header
 from synnergy.identity.keys import verify_signature
 from synnergy.receipts.header import Header, header_signing_bytes
 from synnergy.rejected import Rejected
@@ -32,7 +33,7 @@ class ProvenBalance:
 def prove_balance(node: Node, genesis: Genesis, address: str) -> ProvenBalance:
     """The balance of `address`, with proof and signature checked; nothing else is believed."""
     reply = node.state("accounts", address)
-    root = check_header(node.block(reply.height), genesis)
+    root = signed_root(node, genesis, reply.height)
     proof = check_proof(reply, root)
     if proof.key != records.accounts.raw_key(address):
         raise _untrue("the proof is of another key")
@@ -42,6 +43,14 @@ def prove_balance(node: Node, genesis: Genesis, address: str) -> ProvenBalance:
         if isinstance(account, Rejected):
             raise _untrue("the proved value is not an account")
     return ProvenBalance(account.balance, account.nonce, reply.height, root.hex())
+
+
+def signed_root(node: Node, genesis: Genesis, height: int) -> bytes:
+    """The app hash after a block, signed by the chain's key or, in the next header, by more than
+    two thirds of a network's voting power."""
+    if genesis.validators and height:
+        return verified_header(node, genesis, height + 1).app_hash
+    return check_header(node.block(height), genesis)
 
 
 def check_header(block: replies.Block, genesis: Genesis) -> bytes:

@@ -13,6 +13,7 @@ from synnergy.client.home import Home
 from synnergy.client.inputs import canonical_bytes, read_inputs
 from synnergy.client.models import read_model
 from synnergy.client.openings import find_opening
+from synnergy.client.trust import when_signed
 from synnergy.identity.keys import KeyPair
 from synnergy.receipts.file import Opening, encode_receipt_file
 from synnergy.receipts.receipt import Receipt
@@ -31,9 +32,10 @@ def export_receipt(
 ) -> tuple[bytes, bool]:
     """A receipt file, and whether it has its opening: the home's, else one fetched with `keys`.
 
-    An erased input has none to be fetched.
+    In a network the header that proves it comes with the next block, and is waited for. An erased
+    input has no opening to be fetched.
     """
-    read = read_receipt(node.receipt(identifier))
+    read = read_receipt(when_signed(lambda: node.receipt(identifier)))
     if isinstance(read, Rejected):
         raise refused(read)
     file, receipt = read

@@ -98,13 +98,14 @@ class ValidatorPower(Struct, frozen=True):
     power: Power
 
 
+Validators = Annotated[tuple[ValidatorPower, ...], Meta(min_length=1, max_length=MAX_VALIDATORS)]
+
+
 class Committed(Struct, frozen=True):
     """A signed header with the set that voted on it, in CometBFT's own order (`in_order`)."""
 
     signed: SignedHeader
-    validators: Annotated[
-        tuple[ValidatorPower, ...], Meta(min_length=1, max_length=MAX_VALIDATORS)
-    ]
+    validators: Validators
 
 
 def consensus_address(public_key: bytes) -> bytes:

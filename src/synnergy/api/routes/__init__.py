@@ -2,6 +2,7 @@
 
 from synnergy.api.routes import (
     chain,
+    commits,
     contracts,
     events,
     light,
@@ -19,6 +20,7 @@ from synnergy.api.routes import (
 ROUTERS = (
     transactions.router,
     chain.router,
+    commits.router,
     events.router,
     state.router,
     market.router,

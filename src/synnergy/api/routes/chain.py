@@ -56,15 +56,17 @@ def read_block(
 ) -> Response:
     """A block: its signed header, its transactions and what became of them."""
     with node.moment() as moment:
-        if height == LATEST:
-            block = block_view(moment, moment.header.height, node.application.genesis)
-        elif _HEIGHT.fullmatch(height):
-            block = block_view(moment, int(height), node.application.genesis)
-        else:
-            block = None
+        wanted = moment.header.height if height == LATEST else parse_height(height)
+        genesis = node.application.genesis
+        block = None if wanted is None else block_view(moment, wanted, genesis)
     if block is None:
         raise not_found(f"the block {height[:20]}")
     return reply(block)
+
+
+def parse_height(text: str) -> int | None:
+    """A height from a path; None where it is beyond any chain's."""
+    return int(text) if _HEIGHT.fullmatch(text) else None
 
 
 def parse_address(address: str) -> str:

@@ -20,6 +20,7 @@ from synnergy.api.answers import (
 from synnergy.api.errors import not_found
 from synnergy.api.node import Node
 from synnergy.api.routes.chain import parse_address
+from synnergy.api.routes.commits import PENDING, Here, unproved
 from synnergy.chain.export import export_receipt
 from synnergy.chain.queries import market
 from synnergy.chain.queries.market import (
@@ -29,6 +30,7 @@ from synnergy.chain.queries.market import (
     ModelsView,
     ModelView,
 )
+from synnergy.rejected import Rejected
 from synnergy.state import records
 
 router = APIRouter(tags=["marketplace"])
@@ -130,12 +132,18 @@ def read_licence(licence: DigestText, node: TheNode) -> Response:
 
 @router.get(
     "/v1/receipts/{receipt}",
-    **answers(OCTETS, description="A receipt file without its opening", errors=_NONE),
+    **answers(OCTETS, description="A receipt file without its opening", errors=_NONE | PENDING),
 )
-def read_receipt(receipt: DigestText, node: TheNode) -> Response:
-    """A receipt with the proof that the ledger holds it, as a receipt file."""
+def read_receipt(receipt: DigestText, node: TheNode, here: Here = False) -> Response:
+    """A receipt with the proof that the ledger holds it, as a receipt file.
+
+    In a network that takes the header after its block, for which `not_yet_signed` asks to wait;
+    a node that has no proof of it says `elsewhere`, and who has.
+    """
     with node.moment() as moment:
-        file = export_receipt(moment.view, bytes.fromhex(receipt))
+        file = export_receipt(moment.view, node.application.genesis, bytes.fromhex(receipt))
     if file is None:
         raise not_found(f"the receipt {receipt}")
+    if isinstance(file, Rejected):
+        raise unproved(node, file, f"/v1/receipts/{receipt}", here)
     return Response(file, media_type=OCTETS)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from synnergy.receipts.comet import (
     Timestamp,
     ValidatorPower,
     header_hash,
+    validators_hash,
     vote_bytes,
 )
 from synnergy.wire.codec import encode_checked
@@ -38,13 +40,25 @@ class BadAnswer(Exception):
     """CometBFT's answer isn't what it should be; the message says what is wrong with it."""
 
 
-def committed(signed_header: Any, validators: Sequence[Any]) -> Committed:
+def validator_set(validators: Any) -> tuple[ValidatorPower, ...]:
+    """The validators of a height, in CometBFT's order. Raises BadAnswer."""
+    with _reading("the validators"):
+        found = tuple(
+            ValidatorPower(_base64(one["pub_key"]["value"]), int(one["voting_power"]))
+            for one in validators
+        )
+        for one in found:
+            encode_checked(one)
+        return found
+
+
+def committed(signed_header: Any, validators: tuple[ValidatorPower, ...]) -> Committed:
     """A signed header and its set, with those signatures that count (RCPT-9).
 
     A vote for another block, or none, doesn't; nor does one that only CometBFT takes for valid:
     its library accepts some malformed keys and points that ours refuses (ID-1). Raises BadAnswer.
     """
-    try:
+    with _reading("the commit"):
         header = _header(signed_header["header"])
         commit = signed_header["commit"]
         block = _block_id(commit["block_id"])
@@ -53,15 +67,30 @@ def committed(signed_header: Any, validators: Sequence[Any]) -> Committed:
             for number, vote in enumerate(commit["signatures"])
             if vote["block_id_flag"] == FLAG_COMMIT
         )
-        powers = tuple(
-            ValidatorPower(_base64(one["pub_key"]["value"]), int(one["voting_power"]))
-            for one in validators
-        )
         if (header_hash(header), str(header.height)) != (block.hash, commit["height"]):
             raise BadAnswer(f"the commit is not of header {header.height}")
         signed = SignedHeader(header, commit["round"], block.parts, block.parts_hash, votes)
-        whole = Committed(signed, powers)
-        encode_checked(whole)
+        encode_checked(Committed(signed, validators))
+    if header.validators != validators_hash(validators):
+        raise BadAnswer(f"the validators are not those of header {header.height}")
+    valid = tuple(
+        vote
+        for vote in votes
+        if vote.validator < len(validators)
+        and verify_signature(
+            validators[vote.validator].public_key,
+            vote_bytes(signed, block, vote.time),
+            vote.signature,
+        )
+    )
+    return Committed(msgspec.structs.replace(signed, signatures=valid), validators)
+
+
+@contextmanager
+def _reading(what: str) -> Generator[None]:
+    """Whatever is wrong with the JSON inside is a BadAnswer."""
+    try:
+        yield
     except (
         LookupError,
         TypeError,
@@ -70,16 +99,7 @@ def committed(signed_header: Any, validators: Sequence[Any]) -> Committed:
         OverflowError,
         msgspec.MsgspecError,
     ) as error:
-        raise BadAnswer(f"a commit or its validators cannot be read: {error!r}") from error
-    valid = tuple(
-        vote
-        for vote in votes
-        if vote.validator < len(powers)
-        and verify_signature(
-            powers[vote.validator].public_key, vote_bytes(signed, block, vote.time), vote.signature
-        )
-    )
-    return Committed(msgspec.structs.replace(signed, signatures=valid), powers)
+        raise BadAnswer(f"{what} cannot be read: {error!r}") from error
 
 
 def _header(given: Any) -> LightHeader:

@@ -19,6 +19,7 @@ from typing import Literal
 
 from synnergy.chain.application import Application, Finalised
 from synnergy.engines.abci.server import AbciServer
+from synnergy.engines.cometbft.archivist import Archivist
 from synnergy.engines.cometbft.divergence import is_failure, tell_failure
 from synnergy.engines.cometbft.files import (
     Layout,
@@ -28,9 +29,11 @@ from synnergy.engines.cometbft.files import (
     write_config,
 )
 from synnergy.engines.cometbft.handler import ApplicationHandler
+from synnergy.engines.cometbft.members import endpoints
 from synnergy.engines.cometbft.mempool import MAX_WAITING, Mempool
 from synnergy.engines.cometbft.posting import Poster
 from synnergy.engines.cometbft.process import CometProcess, Exit, LogLine
+from synnergy.engines.cometbft.proofs import Proofs
 from synnergy.engines.cometbft.pruning import Pruner, let_go
 from synnergy.engines.cometbft.relay import LightRelay
 from synnergy.engines.cometbft.rpc import CometRpc, CometUnreachable, RpcError
@@ -83,9 +86,6 @@ class CometEngine:
         self._snapshots = Snapshots(
             application, layout.home / "snapshots", settings.snapshot_interval, self._adopted
         )
-        self._pruner = Pruner(
-            application, layout, self._snapshots, lambda: 0, settings.keep_blocks
-        )
         trusted = frozenset(peer.partition("@")[0] for peer in settings.peers)
         handler = ApplicationHandler(
             application,
@@ -103,6 +103,22 @@ class CometEngine:
         self._rpc = CometRpc(settings.rpc)
         #: What nodes that join may ask of CometBFT.
         self.relay = LightRelay(self._rpc, self._snapshots)
+        #: What the API proves by it.
+        self.proofs = Proofs(application, self._rpc)
+        self._archivist = Archivist(
+            application.store,
+            application.genesis,
+            self._rpc,
+            lambda: endpoints(application),
+            self._fault,
+        )
+        self._pruner = Pruner(
+            application,
+            layout,
+            self._snapshots,
+            self._archivist.archived_to,
+            settings.keep_blocks,
+        )
         self._poster = Poster(self._mempool, self._rpc, self._fault)
         self._watcher = threading.Thread(target=self._watch, name="comet-watch", daemon=True)
 
@@ -117,6 +133,7 @@ class CometEngine:
             raise
         self._poster.start()
         self._watcher.start()
+        self._archivist.start()
 
     def stop(self) -> None:
         """End CometBFT, finish the block at hand, and tell what still waits."""
@@ -129,6 +146,7 @@ class CometEngine:
         if self._watcher.ident is not None:
             self._watcher.join()
         self._snapshots.stop()
+        self._archivist.stop()
         self._rpc.close()
 
     @property
@@ -160,6 +178,7 @@ class CometEngine:
 
     def _committed(self, block: Finalised) -> None:
         self._snapshots.committed()
+        self._archivist.committed()
 
     def _adopted(self) -> None:
         """The store holds another node's snapshot."""
