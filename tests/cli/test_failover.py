@@ -91,13 +91,18 @@ def test_the_genesis_of_the_home_names_further_nodes(
         made[0].cut()
         endpoints = tuple(line.url for line in made)
         monkeypatch.setattr("synnergy.cli.session.known_network", lambda _home: (chain, endpoints))
-        assert place.ok(NOWHERE, "chain", "show")["chain_id"] == chain
+        assert place.ok(NOWHERE, "balance", "consumer")["balance"] > 0
+        done = run(place.capsys, "--json", "--node", NOWHERE, "chain", "show")
+        assert done.json["error"]["code"] == "no_node", "it is about the node that was named"
         monkeypatch.delenv("SYNNERGY_NODE")
-        assert place.ok(None, "chain", "show")["chain_id"] == chain
+        shown = place.ok(None, "chain", "show")
+        assert (shown["chain_id"], shown["node"]) == (chain, made[1].url)
         monkeypatch.setattr(
             "synnergy.cli.session.known_network", lambda _home: ("x-" + "0" * 32, endpoints)
         )
-        done = run(place.capsys, "--json", "--node", NOWHERE, "chain", "show")
+        done = run(
+            place.capsys, "--json", "--home", place.home, "--node", NOWHERE, "balance", "consumer"
+        )
     assert done.json["error"]["code"] == "wrong_chain"
 
 

@@ -355,6 +355,17 @@ def test_what_a_halted_node_may_have_taken_is_not_called_replayed(code: str) -> 
     assert refused.value.code == "insufficient_funds"
 
 
+def test_a_node_that_catches_up_took_nothing() -> None:
+    one, two = fleet(says(503, "catching_up"), says(400, "replayed"))
+    with pytest.raises(ClientError) as refused:
+        connect(one, two).post_transaction(b"x")
+    assert refused.value.code == "replayed"
+    for nodes_there in ((one,), (one, fleet(says(503, "catching_up"))[0])):
+        with pytest.raises(NothingSent) as refused:
+            connect(*nodes_there).post_transaction(b"x")
+        assert refused.value.code == "catching_up"
+
+
 def test_where_no_node_can_be_reached_nothing_was_taken() -> None:
     one, two = fleet(taken, taken)
     one.before, two.before = silent, dead

@@ -25,11 +25,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def show(session: Session) -> Reply:
-    """Show the chain that the node serves: height, app hash, who governs."""
-    chain = session.node.chain()
-    fields = msgspec.to_builtins(chain)
+    """Show the chain as the node that is named has it: height, app hash, who governs."""
+    node = session.named_node
+    chain = node.chain()
+    fields = msgspec.to_builtins(chain) | {"node": node.url}
     governance, coming = chain.governance, chain.upgrade
     summary = {
+        "node": node.url,
         "chain": chain.chain_id,
         "height": chain.height,
         "app hash": chain.app_hash,

@@ -60,20 +60,33 @@ class Session:
 
     @property
     def node(self) -> Node:
+        """The nodes that were named, and after them those that the home's genesis names."""
         if self._node is None:
-            # What speaks to nodes takes time to load, which commands without one are spared.
-            from synnergy.client.api import Node
-            from synnergy.client.connection import DEFAULT_NODE, ENVIRONMENT_VARIABLE
-
-            named = self.settings.node or os.environ.get(ENVIRONMENT_VARIABLE)
-            chain_id, endpoints = known_network(self.home)
-            if endpoints and not named:
-                # Whatever else runs at the usual address, this home means its own network.
-                self._node = Node("", fallbacks=(DEFAULT_NODE, *endpoints), chain_id=chain_id)
-            else:
-                url = named or DEFAULT_NODE
-                self._node = Node(url, fallbacks=endpoints, chain_id=chain_id)
+            self._node = self._connect(*known_network(self.home))
         return self._node
+
+    @property
+    def named_node(self) -> Node:
+        """As `node`, for what is asked of a node about itself: where one is named, no other."""
+        if self._node is None and self._named:
+            self._node = self._connect("", ())
+        return self.node
+
+    @property
+    def _named(self) -> str | None:
+        from synnergy.client.connection import ENVIRONMENT_VARIABLE
+
+        return self.settings.node or os.environ.get(ENVIRONMENT_VARIABLE)
+
+    def _connect(self, chain_id: str, endpoints: tuple[str, ...]) -> Node:
+        # What speaks to nodes takes time to load, which commands without one are spared.
+        from synnergy.client.api import Node
+        from synnergy.client.connection import DEFAULT_NODE
+
+        if endpoints and not self._named:
+            # Whatever else runs at the usual address, this home means its own network.
+            return Node("", fallbacks=(DEFAULT_NODE, *endpoints), chain_id=chain_id)
+        return Node(self._named or DEFAULT_NODE, fallbacks=endpoints, chain_id=chain_id)
 
     def close(self) -> None:
         if self._node is not None:

@@ -25,6 +25,8 @@ PAUSES = (0.1, 0.4, 1.2)
 #: Where there are other nodes, one may be silent for so many seconds before they are asked.
 SILENCE_SECONDS = 10.0
 
+#: The code of a node that accepts nothing before it has caught up.
+CATCHING_UP = "catching_up"
 #: Codes that say that another transaction of the sender's came first; this one had no effect.
 STALE_NONCE = ("replayed", "nonce_too_high")
 
@@ -176,7 +178,8 @@ class Nodes:
                 if response.status_code == 429:
                     break
                 if response.status_code == 503:
-                    doubt = refusal
+                    if refusal.code != CATCHING_UP:
+                        doubt = refusal
                     continue
                 self._members.note(member, response)
                 # Perhaps it was replayed because the node before had taken it.
@@ -203,7 +206,7 @@ def _rank(response: httpx.Response, found: object) -> int:
 def _nothing_taken(why: ClientError) -> ClientError:
     """`why`, where nothing was handed over to anyone."""
     if isinstance(why, NodeUnavailable) and not isinstance(why, NothingSent):
-        return NothingSent("no_node", why.message)
+        return NothingSent(why.code, why.message, rule=why.rule)
     return why
 
 
