@@ -33,7 +33,6 @@ from synnergy.wire.types import Digest, Gas, ShortText
 EFFECT, NO_EFFECT = 0, 1
 PEER_BY_ID = "/p2p/filter/id/"
 PEER_BY_ADDRESS = "/p2p/filter/addr/"
-STATE = "/state"
 #: Of each entry in a proposal, what its tag and its length take at most.
 _ENTRY_OVERHEAD = 8
 
@@ -101,16 +100,11 @@ class ApplicationHandler(Handler):
         )
 
     def query(self, request: abci.RequestQuery) -> abci.ResponseQuery:
-        """Whether a peer may connect; or a state key's value, with the height it is of."""
+        """Whether a peer may connect; whatever else there is to ask, the node's API answers."""
         if request.path.startswith(PEER_BY_ADDRESS):
             return abci.ResponseQuery()  # ports are the kernel's choice: the id decides
         if request.path.startswith(PEER_BY_ID):
             return self._filter(request.path.removeprefix(PEER_BY_ID).lower())
-        if request.path == STATE and request.data:
-            found = self._application.query(request.data)
-            return abci.ResponseQuery(
-                key=request.data, value=found.proof.value or b"", height=found.height
-            )
         return abci.ResponseQuery(code=1, log=f"there is nothing to query at {request.path[:100]}")
 
     def _filter(self, node_id: str) -> abci.ResponseQuery:
