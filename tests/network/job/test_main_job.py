@@ -130,7 +130,7 @@ def test_the_main_job_on_four_validators(testnet: Testnet, tmp_path: Path) -> No
     alone = CommandLine(elsewhere / "home", NOWHERE, {"PYTHONPATH": cli.environment["PYTHONPATH"]})
     words = ("receipt", "verify", file, "--model", sale.file, "--input", sale.input)
     verified = alone.ask(*words, "--trusted", trusted)
-    assert verified["valid"] is True
+    assert verified["verified"] is True
     other = elsewhere / "other.json"
     other.write_bytes(trusted.read_bytes().replace(b'"power": "10"', b'"power": "11"'))
     alone.fail(*words, "--trusted", other)
