@@ -9,13 +9,25 @@ from typing import Annotated
 import typer
 
 from synnergy.cli.command import command
+from synnergy.cli.node_options import (
+    MONIKER,
+    P2P,
+    RPC,
+    Endpoint,
+    External,
+    Moniker,
+    P2p,
+    Rpc,
+)
 from synnergy.cli.reply import Reply, listing, plain, reply
 from synnergy.cli.session import Session
 from synnergy.client.failures import ClientError, WrongUse
-from synnergy.client.genesis import NewLedger, begin
+from synnergy.client.genesis import FirstValidator, NewLedger, begin
 from synnergy.client.home import Home, load_genesis, resolve_home
+from synnergy.engines.cometbft.files import SETTINGS_FORMAT, NodeSettings
 from synnergy.state.store import DEFAULT_MAP_BYTES
 
+ENGINES = ("solo", "cometbft")
 LISTEN = "127.0.0.1:7070"
 SMALLEST_MAP = 1 << 20
 LOCAL_ONLY = (
@@ -60,10 +72,34 @@ def init(
             "--name", metavar="N", help="What the chain is called: 1 to 17 of a-z, 0-9, '-'."
         ),
     ] = "synnergy",
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            metavar="NAME",
+            help="solo: this node makes the blocks; cometbft: it is a network's first validator.",
+        ),
+    ] = "solo",
+    p2p: P2p = P2P,
+    rpc: Rpc = RPC,
+    external: External = "",
+    endpoint: Endpoint = "",
+    moniker: Moniker = MONIKER,
 ) -> Reply:
-    """Begin a ledger: wallets of operator and regulator, the node's key, genesis.json."""
-    wanted = NewLedger(name, dev, tuple(regulator or ()), threshold, jurisdiction)
+    """Begin a ledger: wallets of operator and regulator, the node's keys, genesis.json.
+
+    The options --p2p to --moniker are for --engine cometbft.
+    """
     home = session.home
+    first = None
+    if engine in ENGINES[1:]:
+        settings = NodeSettings(
+            SETTINGS_FORMAT, moniker=moniker, p2p=p2p, rpc=rpc, external=external
+        )
+        first = FirstValidator(settings, endpoint)
+    elif engine != ENGINES[0]:
+        raise WrongUse("bad_engine", f"--engine is {' or '.join(ENGINES)}, not {engine}")
+    wanted = NewLedger(name, dev, tuple(regulator or ()), threshold, jurisdiction, first)
     started = begin(home, wanted, session.ask)
     addresses = {role: wallet.address for role, wallet in started.wallets.items()}
     fields = {
@@ -133,13 +169,13 @@ def start(
 
 def _check_engine(engine: str | None, home: Home, *, of_network: bool) -> None:
     """Refuse an engine that is not the one of the home's genesis."""
-    if engine not in (None, "solo", "cometbft"):
-        raise WrongUse("bad_engine", f"--engine is solo or cometbft, not {engine}")
+    if engine not in (None, *ENGINES):
+        raise WrongUse("bad_engine", f"--engine is {' or '.join(ENGINES)}, not {engine}")
     if engine == "cometbft" and not of_network:
         raise ClientError(
             "wrong_engine",
             f"{home.genesis} names a signer and no validators: it is for --engine solo;"
-            " `synnergy testnet` begins a network",
+            " `synnergy init --engine cometbft` and `synnergy testnet` begin networks",
         )
     if engine == "solo" and of_network:
         raise ClientError(

@@ -11,6 +11,16 @@ import typer
 
 from synnergy.cli.command import From, command, group
 from synnergy.cli.governance import told_agreement
+from synnergy.cli.node_options import (
+    MONIKER,
+    P2P,
+    RPC,
+    Endpoint,
+    External,
+    Moniker,
+    P2p,
+    Rpc,
+)
 from synnergy.cli.reply import Reply, listing, plain, reply, table
 from synnergy.cli.session import Session
 from synnergy.cli.wallets import sealing
@@ -66,27 +76,10 @@ def init(
             help="Nodes of the network to stay connected to; one suffices, more are better.",
         ),
     ],
-    p2p: Annotated[
-        str, typer.Option("--p2p", metavar="HOST:PORT", help="Where it listens for other nodes.")
-    ] = "0.0.0.0:26656",
-    rpc: Annotated[
-        str,
-        typer.Option(
-            "--rpc", metavar="HOST:PORT", help="Where its CometBFT answers, to this machine."
-        ),
-    ] = "127.0.0.1:26657",
-    external: Annotated[
-        str,
-        typer.Option(
-            "--external", metavar="HOST:PORT", help="Where others reach it, if not at --p2p."
-        ),
-    ] = "",
-    endpoint: Annotated[
-        str,
-        typer.Option(
-            "--endpoint", metavar="URL", help="Where clients reach this node's API, if they may."
-        ),
-    ] = "",
+    p2p: P2p = P2P,
+    rpc: Rpc = RPC,
+    external: External = "",
+    endpoint: Endpoint = "",
     state_sync: Annotated[
         bool,
         typer.Option(
@@ -111,9 +104,7 @@ def init(
             help="The wallet of this home that answers for the node; made where it is missing.",
         ),
     ] = "operator",
-    moniker: Annotated[
-        str, typer.Option("--moniker", metavar="NAME", help="What it calls itself to its peers.")
-    ] = "validator",
+    moniker: Moniker = MONIKER,
 ) -> Reply:
     """Make this home that of a node which joins a network: keys, settings, what it asks for.
 
@@ -180,12 +171,7 @@ def statement(
         Path, typer.Option("--out", metavar="FILE", help="Where the signed statement goes.")
     ],
     sender: From,
-    endpoint: Annotated[
-        str,
-        typer.Option(
-            "--endpoint", metavar="URL", help="Where clients reach this node's API, if they may."
-        ),
-    ] = "",
+    endpoint: Endpoint = "",
 ) -> Reply:
     """Write this home's validator's request to be admitted, signed by its key and its operator."""
     home = session.home

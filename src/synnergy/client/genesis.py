@@ -14,16 +14,27 @@ import msgspec
 
 from synnergy.chain.genesis import (
     GENESIS_FORMAT,
+    BadGenesis,
     Genesis,
     GenesisValidator,
     GenesisWallet,
     chain_id_of,
+    decode_genesis_file,
     encode_genesis_file,
 )
 from synnergy.client.failures import ClientError, WrongUse
-from synnergy.client.home import Home, write_file
+from synnergy.client.home import PRIVATE_FOLDER, Home, write_file
 from synnergy.client.keystore import Wallet, create_wallet, find_wallet
 from synnergy.client.passphrase import Passphrases
+from synnergy.engines.cometbft.files import (
+    BadFiles,
+    Identity,
+    Layout,
+    NodeSettings,
+    create_keys,
+    read_identity,
+    save_settings,
+)
 from synnergy.identity.address import is_address
 from synnergy.identity.keys import SEED_BYTES, KeyPair
 from synnergy.policy.texts import DEFAULT_SET
@@ -34,6 +45,8 @@ SUPPLY = 9 * 10**15
 #: What --dev gives to publisher and consumer, each, out of the operator's.
 DEVELOPMENT_FUNDS = 10**12
 MINIMUM_GAS_PRICE = 1
+#: What each validator that a network begins with weighs.
+POWER = 10
 PROTOCOL_VERSION = 1
 GAS_VERSION = 1
 
@@ -56,14 +69,26 @@ class NodeKeyFile(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class FirstValidator:
+    """The node that a network begins with, and the URL of its API, "" where not public."""
+
+    settings: NodeSettings
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewLedger:
-    """What `init` is asked for; `regulators` are addresses besides the home's own regulator."""
+    """What `init` is asked for; `regulators` are addresses besides the home's own regulator.
+
+    With a `validator` it is a network's ledger, which others join.
+    """
 
     name: str = "synnergy"
     development: bool = False
     regulators: tuple[str, ...] = ()
     threshold: int = 1
     jurisdiction: str = "GB"
+    validator: FirstValidator | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +113,20 @@ def begin(home: Home, wanted: NewLedger, ask: Passphrases) -> Started:
     }
     if wallets["regulator"].address in wanted.regulators:
         raise WrongUse("duplicate_regulator", "--regulator names this home's own regulator")
-    signer = _signer(home).public_key.hex()
-    genesis = build_genesis(wanted, wallets, int(time.time() * 1000), signer)
+    now = int(time.time() * 1000)
+    if wanted.validator is None:
+        genesis = build_genesis(wanted, wallets, now, _signer(home).public_key.hex())
+    else:
+        operator = wallets["operator"]
+        validators = {operator: _first_validator(home, wanted.validator, operator)}
+        genesis = build_genesis(wanted, wallets, now, validators=validators)
+    content = encode_genesis_file(genesis)
+    try:
+        decode_genesis_file(content)
+    except BadGenesis as bad:
+        raise WrongUse("bad_genesis", str(bad)) from None
     home.openings.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_file(home.genesis, encode_genesis_file(genesis), overwrite=False, mode=0o644)
+    write_file(home.genesis, content, overwrite=False, mode=0o644)
     return Started(chain_id_of(genesis), genesis, wallets)
 
 
@@ -128,6 +163,7 @@ def build_genesis(
             wallet.address, wallet.public_key.hex(), wanted.jurisdiction, _ROLES["operator"], 0
         )
         for wallet in validators
+        if wallet not in wallets.values()
     )
     return Genesis(
         format=GENESIS_FORMAT,
@@ -178,6 +214,32 @@ def check(home: Home, wanted: NewLedger) -> None:
             f"--threshold {wanted.threshold}: there are {1 + len(wanted.regulators)} regulators,"
             " at least 1 and at most all of them must agree",
         )
+
+
+def _first_validator(home: Home, wanted: FirstValidator, operator: Wallet) -> GenesisValidator:
+    """A validator of these settings; keys that are there already are kept."""
+    identity = make_keys(home, wanted.settings)
+    return GenesisValidator(
+        public_key=identity.public_key,
+        power=POWER,
+        operator=operator.address,
+        node_id=identity.node_id,
+        endpoint=wanted.endpoint,
+    )
+
+
+def make_keys(home: Home, settings: NodeSettings) -> Identity:
+    """A validator's keys, made where the home has none, and its settings."""
+    layout = Layout(home.root)
+    try:
+        home.root.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+        identity = read_identity(layout) if layout.consensus_key.exists() else create_keys(layout)
+        save_settings(layout, settings)
+    except BadFiles as bad:
+        raise WrongUse("bad_validator", str(bad)) from None
+    except OSError as error:
+        raise ClientError("unwritable_file", f"{home.root}: {error.strerror}") from None
+    return identity
 
 
 def _signer(home: Home) -> KeyPair:

@@ -6,21 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synnergy.chain.genesis import BadGenesis, Genesis, chain_id_of, decode_genesis_file
-from synnergy.client.failures import ClientError, WrongUse
-from synnergy.client.home import PRIVATE_FOLDER, Home, load_genesis, read_file, write_file
+from synnergy.client.failures import ClientError
+from synnergy.client.genesis import make_keys
+from synnergy.client.home import Home, load_genesis, read_file, write_file
 from synnergy.client.keystore import create_wallet, find_wallet, unlock
 from synnergy.client.passphrase import Passphrases
 from synnergy.client.registration import write_request
 from synnergy.client.validators import statement_of, write_statement
-from synnergy.engines.cometbft.files import (
-    BadFiles,
-    Identity,
-    Layout,
-    NodeSettings,
-    create_keys,
-    read_identity,
-    save_settings,
-)
+from synnergy.engines.cometbft.files import Identity, Layout, NodeSettings, read_identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +51,7 @@ def make_home(home: Home, content: bytes, genesis: Genesis, settings: NodeSettin
         raise ClientError(
             "other_ledger", f"{home.root} is the home of another ledger; choose another --home"
         )
-    layout = Layout(home.root)
-    try:
-        home.root.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
-        identity = read_identity(layout) if layout.consensus_key.exists() else create_keys(layout)
-        save_settings(layout, settings)
-    except BadFiles as bad:
-        raise WrongUse("bad_validator", str(bad)) from None
-    except OSError as error:
-        raise ClientError("unwritable_file", f"{home.root}: {error.strerror}") from None
+    identity = make_keys(home, settings)
     write_file(home.genesis, content, mode=0o644)
     return identity
 

@@ -24,7 +24,7 @@ from synnergy.chain.genesis import (
     encode_genesis_file,
 )
 from synnergy.client.failures import ClientError
-from synnergy.client.genesis import NewLedger, build_genesis, check
+from synnergy.client.genesis import POWER, NewLedger, build_genesis, check
 from synnergy.client.home import (
     PRIVATE_FOLDER,
     Home,
@@ -46,8 +46,6 @@ from synnergy.engines.cometbft.files import (
 )
 
 LOOPBACK: Final = "127.0.0.1"
-#: Every validator of a new network weighs the same.
-POWER: Final = 10
 #: Below the ports that systems give to outgoing connections, which come and go.
 PORTS: Final = range(20_000, 32_000)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from synnergy.chain.genesis import decode_genesis_file
 from synnergy.client.genesis import NewLedger, begin
 from synnergy.client.home import Home
 from synnergy.client.network import LocalNetwork, open_network
@@ -105,3 +106,42 @@ def test_only_networks_are_joined(
     error = run(capsys, *words(network, tmp_path / "solo", "--peers", PEER)).json["error"]
     assert error["code"] == "other_ledger"
     assert not Layout(tmp_path / "solo").root.exists()
+
+
+# ---- beginning a network ----------------------------------------------------------------------
+
+
+def test_the_home_of_a_first_validator(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNNERGY_PASSPHRASE", "secret words")
+    url = "https://one.example"
+    line = ["--home", tmp_path, "init", "--engine", "cometbft", "--endpoint", url, "--json"]
+    fields = run(capsys, *line).json
+    genesis = decode_genesis_file((tmp_path / "genesis.json").read_bytes())
+    (validator,) = genesis.validators
+    identity = read_identity(Layout(tmp_path))
+    assert (validator.public_key, validator.node_id) == (identity.public_key, identity.node_id)
+    assert validator.operator == fields["wallets"]["operator"] and validator.endpoint == url
+    assert validator.power > 0 and genesis.signer == "" and not genesis.local_only
+    assert sorted(wallet.address for wallet in genesis.wallets) == sorted(
+        fields["wallets"].values()
+    )
+    assert load_settings(Layout(tmp_path)).peers == ()
+    assert not (tmp_path / "node_key.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        (("--engine", "other"), "bad_engine"),
+        (("--engine", "cometbft", "--p2p", "x"), "bad_validator"),
+        (("--engine", "cometbft", "--endpoint", "x" * 500), "bad_genesis"),
+    ],
+)
+def test_a_first_validator_that_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...], code: str
+) -> None:
+    done = run(capsys, "--home", tmp_path, "init", "--dev", *more, "--json")
+    assert done.code == 2 and done.json["error"]["code"] == code
+    assert not (tmp_path / "genesis.json").exists()
