@@ -127,8 +127,8 @@ class SoloEngine:
         signature = self._signer.sign(header_signing_bytes(finalised.header))
         with self._room.lock:
             header = application.commit(signature)
-            application.next_schedule()  # or no block follows, and the node stops here (CHAIN-7)
             self._room.settle(header.height, finalised.results)
+            application.next_schedule()  # or no block follows, and the node stops here (CHAIN-7)
         tell_block(application, finalised, len(self._room), time.perf_counter() - begun)
         if application.overwriter.pending:
             application.overwriter.step()
