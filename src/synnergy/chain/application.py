@@ -142,6 +142,8 @@ class Application:
         self._programs: dict[int, ProgramCache] = {}
         #: (committed height, height asked about), and the gas table of the latter.
         self._scheduled: tuple[tuple[int, int], Schedule] | None = None
+        #: The overlay that was last checked against, at which height, and what surrounds it.
+        self._checking: tuple[Journal, int, Surroundings] | None = None
         self._working: _Working | None = None
         known = store.get("meta", b"chain_id")
         if known is not None and known.decode() != self.chain_id:
@@ -211,8 +213,11 @@ class Application:
         `journal` is the waiting room's overlay: nonces and reserved funds of those admitted so
         far are written there, so that a sender may have several transactions waiting.
         """
-        around = self.surroundings(self.height + 1, self.header.time, journal, {})
-        return self._check(raw, journal, around)
+        known = self._checking
+        if known is None or known[0] is not journal or known[1] != self.height:
+            around = self.surroundings(self.height + 1, self.header.time, journal, {})
+            known = self._checking = (journal, self.height, around)
+        return self._check(raw, journal, known[2])
 
     def _check(self, raw: bytes, journal: Journal, around: Surroundings) -> Transaction | Rejected:
         transaction = self.authenticate(raw)
