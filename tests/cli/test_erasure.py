@@ -50,6 +50,7 @@ def test_a_call_is_erased_and_its_receipt_still_verifies(
     world.ok("receipt", "export", called["receipt"], "--out", before)
     erased = world.ok(*erase(called["receipt"]))
     assert erased["id"] == called["receipt"] and erased["engine_copy_until"] is None
+    assert erased["engine_copy"] == "none"
     assert [one["what"] for one in erased["erased"]] == ["input", "output", "reference"]
     assert all(one["bytes"] > 0 for one in erased["erased"]) and not erased["left"]
     assert world.ok("tx", "show", erased["tx"])["height"] == erased["height"]

@@ -14,10 +14,11 @@ from synnergy.cli.ledger import committed
 from synnergy.cli.reply import Reply, plain, reply
 from synnergy.cli.session import Session
 from synnergy.client import verbs
-from synnergy.client.erasure import Found, erasable, look, targets_of
+from synnergy.client.erasure import Found, engine_copies, erasable, look, targets_of
 from synnergy.client.failures import ClientError
 from synnergy.client.openings import forget_opening, openings_for
 from synnergy.client.references import check_digest
+from synnergy.wire.calendar import rfc3339
 
 
 def add_to(app: typer.Typer) -> None:
@@ -65,6 +66,7 @@ def erase(
     after = [look(session.node, wallet.keys, chain_id, one.target) for one in here]
     gone = [one for one, now in zip(here, after, strict=True) if now.standing == "erased"]
     left = [one for one in here if one not in gone]
+    copies = engine_copies(session.node)
     inputs = {commitment.hex() for commitment in commitments}
     openings = openings_for(session.home, set(receipts), inputs)
     if forget:
@@ -77,7 +79,8 @@ def erase(
         "erased": [_described(one) for one in gone],
         "left": [_described(one) for one in left],
         "gone_before": [_described(one) for one in found if one.standing == "erased"],
-        "engine_copy_until": None,
+        "engine_copy": copies.kept,
+        "engine_copy_until": copies.until,
         "openings": [str(session.home.openings / f"{receipt}.json") for receipt in openings],
         "openings_forgotten": forget and bool(openings),
     }
@@ -137,7 +140,7 @@ def _told(
         for one in left
     ]
     lines.append(f"recorded at height {fields['height']} (tx {fields['tx']})")
-    lines.append("the engine keeps no copy of its own; backups made before still hold it")
+    lines.append(_engine_told(fields))
     if openings and fields["openings_forgotten"]:
         lines.append("this home's openings are forgotten: its receipts prove no input any more")
     elif openings:
@@ -146,3 +149,19 @@ def _told(
             " there was one; --forget-opening removes it"
         )
     return lines
+
+
+def _engine_told(fields: Mapping[str, Any]) -> str:
+    """What remains of it beside the nodes' stores."""
+    if fields["engine_copy"] == "none":
+        return "the engine keeps no copy of its own; backups made before still hold it"
+    if fields["engine_copy"] == "kept":
+        return (
+            "every node's CometBFT keeps the blocks that carried it, for ever: the ledger has no"
+            " retention period (synnergy regulator retention); backups hold it as well"
+        )
+    return (
+        "every node's CometBFT keeps the blocks that carried it until"
+        f" {rfc3339(fields['engine_copy_until'])}, and its files what remains of them until the"
+        " node is next started; backups made before still hold it"
+    )

@@ -15,6 +15,10 @@ from synnergy.receipts.verify import read_receipt
 from synnergy.rejected import Rejected
 
 Standing = Literal["here", "erased", "chunk", "unknown", "not_a_party"]
+#: What the engine's block store keeps of a payload: nothing, or a copy with or without an end.
+EngineCopy = Literal["none", "until", "kept"]
+#: What the engine that keeps none is called.
+SOLO = "solo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,24 @@ class Found:
     standing: Standing
     size: int = 0
     said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCopies:
+    """What the engines of a chain keep of what was erased now; `until` in ms UTC (NET-34)."""
+
+    kept: EngineCopy
+    until: int | None
+
+
+def engine_copies(node: Node) -> EngineCopies:
+    """Until when CometBFT's block store still has blocks that carried what was erased by now."""
+    if node.health().engine == SOLO:
+        return EngineCopies("none", None)
+    chain = node.chain()
+    if not chain.retention:
+        return EngineCopies("kept", None)
+    return EngineCopies("until", chain.time + chain.retention)
 
 
 def targets_of(node: Node, identifier: str) -> tuple[list[Target], list[str]]:
