@@ -30,6 +30,7 @@ from synnergy.chain.versions import upgrade_warning
 from synnergy.engines.abci.server import SocketInUse
 from synnergy.engines.cometbft.engine import CometEngine
 from synnergy.engines.cometbft.files import BadFiles, Layout, load_settings
+from synnergy.engines.cometbft.joining import CannotJoin, begin_with
 from synnergy.engines.cometbft.process import NoCometBFT, find_cometbft
 from synnergy.engines.solo import SoloEngine
 from synnergy.gas.schedule import BrokenSchedule
@@ -73,11 +74,14 @@ def serve(
     listen: str,
     on_ready: Callable[[str], None],
     map_size: int = DEFAULT_MAP_BYTES,
+    *,
+    state_sync: bool = False,
 ) -> None:
     """Run the node of `home` until SIGTERM or SIGINT, then finish the block at hand and return.
 
     `listen` is HOST:PORT, with port 0 for any free one; `on_ready` gets the URL once requests are
-    answered; the store holds at most `map_size` bytes. Raises ServeError where the node cannot
+    answered; the store holds at most `map_size` bytes; with `state_sync` a validator that has no
+    blocks begins with a snapshot of the other members'. Raises ServeError where the node cannot
     start. In a thread other than the main one signals are not heard, and only the end of the
     process ends it.
     """
@@ -94,7 +98,7 @@ def serve(
         except BadLogSetting as error:
             raise ServeError(str(error)) from error
         ended = _Ended()
-        node = stack.enter_context(open_node(home, map_size, ended))
+        node = stack.enter_context(open_node(home, map_size, ended, state_sync=state_sync))
         listener = stack.enter_context(bind(host, port))
         app = create_app(node)
         config = uvicorn.Config(
@@ -146,6 +150,8 @@ def open_node(
     home: Path,
     map_size: int = DEFAULT_MAP_BYTES,
     on_end: Callable[[str], None] = _ignore,
+    *,
+    state_sync: bool = False,
 ) -> Generator[Node]:
     """The running node of a home: its engine makes blocks until the context ends.
 
@@ -160,7 +166,7 @@ def open_node(
             raise ServeError(f"this node cannot serve {home}: {error}") from error
         except (StoreFull, lmdb.Error) as error:
             raise ServeError(str(error)) from error
-        engine = _start_engine(home, application, on_end)
+        engine = _start_engine(home, application, on_end, state_sync)
         about = {"chain_id": application.chain_id, "version": __version__, "pid": os.getpid()}
         _log.info("started", extra=about | _head(application))
         warning = upgrade_warning(application.journal())
@@ -177,7 +183,7 @@ def open_node(
 
 
 def _start_engine(
-    home: Path, application: Application, on_end: Callable[[str], None]
+    home: Path, application: Application, on_end: Callable[[str], None], state_sync: bool
 ) -> SoloEngine | CometEngine:
     """The running engine that the genesis asks for: validators' or one signer's."""
     if not application.genesis.validators:
@@ -186,9 +192,11 @@ def _start_engine(
         return solo
     layout = Layout(home)
     try:
-        engine = CometEngine(application, layout, load_settings(layout), find_cometbft(), on_end)
+        settings, binary = load_settings(layout), find_cometbft()
+        sync = begin_with(application, settings) if state_sync or settings.state_sync else None
+        engine = CometEngine(application, layout, settings, binary, on_end, sync)
         engine.start()
-    except (BadFiles, NoCometBFT, SocketInUse) as error:
+    except (BadFiles, CannotJoin, NoCometBFT, SocketInUse) as error:
         raise ServeError(str(error)) from error
     except (OSError, ValueError) as error:
         raise ServeError(f"this node cannot listen for its CometBFT: {error}") from error

@@ -137,6 +137,14 @@ def start(
             help="solo or cometbft; a ledger's genesis says which, and another is refused.",
         ),
     ] = None,
+    state_sync: Annotated[
+        bool,
+        typer.Option(
+            "--state-sync",
+            help="Begin with a snapshot of the other members', where this validator has no blocks"
+            " yet; needs nothing but their APIs and the genesis.",
+        ),
+    ] = False,
     map_size: Annotated[
         int,
         typer.Option(
@@ -159,7 +167,7 @@ def start(
         _ready(url, home, genesis.local_only)
 
     try:
-        serve(home.root, listen, ready, map_size)
+        serve(home.root, listen, ready, map_size, state_sync=state_sync)
     except EngineEnded as ended:
         raise ClientError("engine_ended", str(ended)) from None
     except ServeError as error:
