@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from random import Random
+from threading import Barrier, Thread
+from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -202,3 +205,34 @@ def test_the_cache_refuses_what_is_refused() -> None:
     for source in (b"", b"\xff", encode_program(program(function(core("DROP"))))):
         assert isinstance(cache.verified(source), Rejected)
         assert isinstance(cache.verified(source), Rejected)
+
+
+def test_the_cache_is_asked_by_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quotes verify the same new programs at once, beside the block under way."""
+    sources = [encode_program(random_program(seed)) for seed in range(20)]
+    cache = ProgramCache(PRICES, 2 * max(map(len, sources)))
+    together = Barrier(2)
+
+    def both(*arguments: Any) -> Any:
+        together.wait(60)
+        return verify(*arguments)
+
+    monkeypatch.setattr("synnergy.vm.cache.verify", both)
+    failed: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            for source in sources:
+                cache.verified(source)
+        except BaseException as error:
+            failed.append(error)
+            together.abort()
+
+    threads = [Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    last = [cache.verified(source) for source in sources[-2:]]  # there is room for both
+    assert all(cache.verified(source) is last[i] for i, source in enumerate(sources[-2:]))

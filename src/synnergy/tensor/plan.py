@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def load(
 
 
 class Plan:
-    """A model that this engine can run. Made by `load`."""
+    """A model that this engine can run. Made by `load`; for any number of threads."""
 
     def __init__(self, model: Model, limits: Limits) -> None:
         self.model = model
@@ -78,6 +79,7 @@ class Plan:
         self._lifetimes = LifetimeCache()
         self._specialised: OrderedDict[tuple[tuple[str, tuple[int, ...]], ...], Specialised]
         self._specialised = OrderedDict()
+        self._lock = threading.Lock()
         self._dynamic: tuple[Problem, ...] = ()
         self._cost = Cost(Work(), 0, 0)
 
@@ -116,13 +118,16 @@ class Plan:
         Unsupported where a node can't be computed at them."""
         types = input_types(self.model.graph, shapes)
         key = tuple(sorted((name, kind.shape) for name, kind in types.items()))
-        known = self._specialised.get(key)
-        if known is None:
-            known = self._infer(Inference(self.limits, self._lifetimes), types)
+        with self._lock:
+            known = self._specialised.get(key)
+            if known is not None:
+                self._specialised.move_to_end(key)
+                return known
+        known = self._infer(Inference(self.limits, self._lifetimes), types)
+        with self._lock:
             self._specialised[key] = known
             if len(self._specialised) > _REMEMBERED:
                 self._specialised.popitem(last=False)
-        self._specialised.move_to_end(key)
         return known
 
     @quiet

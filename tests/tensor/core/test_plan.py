@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -49,6 +52,28 @@ def test_specialised_costs_grow_with_the_batch() -> None:
     assert many.outputs == (("y", TensorType("float32", (10, 2))),)
     assert many.static
     assert plan.specialise({"x": (10, 3)}) is many
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("restless")
+def test_threads_share_a_plan() -> None:
+    """Quotes specialise plans that the block under way runs."""
+    plan = plan_of(dense())
+
+    def ask(first: int) -> None:
+        for step in range(2_000):
+            plan.specialise({"x": ((step * 7 + first) % 6 + 1, 3)})
+
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(ask, range(3))) == [None] * 3
 
 
 def test_memory_follows_liveness() -> None:
