@@ -10,7 +10,7 @@ RUNS ?= 22
 # What runs a network of validators; built with Go, which needs nothing else.
 COMETBFT := 0.38.25
 
-.PHONY: setup demo test lint gen bench bench-network fuzz crash cometbft lock clean
+.PHONY: setup demo test lint gen bench bench-network fuzz crash crash-network cometbft lock clean
 setup: $(VENV)/.runtime
 
 $(VENV)/.created:
@@ -62,6 +62,10 @@ fuzz: $(VENV)/.dev
 # Ends a ledger RUNS times, at every named point and at random, and looks it over each time.
 crash: $(VENV)/.dev
 	$(BIN)/python -m tests.crash.siege --runs $(RUNS)
+
+# Faults of a network of four, with each of them ended at every point of a block, RUNS times over.
+crash-network: $(VENV)/.dev
+	NETWORK_CRASHES=$$(( 6 * $(RUNS) )) $(BIN)/python -m pytest tests/network/faults
 
 # Only for networks of validators; the version that is there already is kept.
 cometbft: $(VENV)/.created

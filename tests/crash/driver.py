@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 from synnergy.chain.application import Application
+from synnergy.chain.block import Proposal
 from synnergy.engines.solo import SoloEngine
 from synnergy.engines.waiting import Submitted
 from synnergy.state import records
@@ -34,27 +35,30 @@ LATE_WRITE = 4
 STATUS = 86
 
 
-def arm(point: str, height: int) -> None:
-    """Make the process end at `point` of the block at `height`."""
+def arm(point: str, chosen: Callable[[int, int], bool]) -> None:
+    """Make the process end at `point` of the first block that is chosen.
+
+    `chosen` gets a block's height and how many transactions it has; block 0 is the genesis.
+    """
     writes = 0
     finalise, commit, put, write = Application.finalise, Application.commit, Batch.put, Store.write
-    making = 0
+    making = chosen(0, 0)
 
     def end(at: str) -> None:
-        if at == point and making == height:
+        if at == point and making:
             os._exit(STATUS)
 
-    def armed_finalise(self: Application, proposal: object) -> object:
+    def armed_finalise(self: Application, proposal: Proposal) -> object:
         nonlocal making
-        making = proposal.height  # type: ignore[attr-defined]
+        making = chosen(proposal.height, len(proposal.transactions))
         end("before finalising")
-        done = finalise(self, proposal)  # type: ignore[arg-type]
+        done = finalise(self, proposal)
         end("after finalising")
         return done
 
     def armed_put(self: Batch, database: str, key: bytes, value: bytes) -> None:
         nonlocal writes
-        writes += making == height
+        writes += making
         put(self, database, key, value)
         if writes == 1:
             end("at the first write")
@@ -80,7 +84,7 @@ def arm(point: str, height: int) -> None:
 
 def main() -> None:
     folder, point, height = sys.argv[1:]
-    arm(point, int(height))
+    arm(point, lambda made, _: made == int(height))
     application = Application(Store.open(Path(folder)), genesis())
     engine = SoloEngine(application, SIGNER)
     engine.start()

@@ -14,14 +14,21 @@ T = TypeVar("T")
 PATIENCE = 90.0
 
 
-def eventually(condition: Callable[[], T], what: str, within: float = PATIENCE) -> T:
-    """What `condition` answers once that is true of anything; the test fails after `within` s."""
+def eventually(
+    condition: Callable[[], T], what: str | Callable[[], str], within: float = PATIENCE
+) -> T:
+    """What `condition` answers once that is true of anything; the test fails after `within` s.
+
+    `what` was waited for, or says so then.
+    """
     deadline = time.monotonic() + within
     while True:
         answer = condition()
         if answer:
             return answer
-        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
+        if time.monotonic() > deadline:
+            told = what if isinstance(what, str) else what()
+            raise AssertionError(f"not within {within:g} s: {told}")
         time.sleep(0.05)
 
 

@@ -21,7 +21,7 @@ from typing import Literal
 from synnergy.chain.application import Application, Finalised
 from synnergy.engines.abci.server import AbciServer
 from synnergy.engines.cometbft.archivist import Archivist
-from synnergy.engines.cometbft.divergence import is_failure, tell_failure
+from synnergy.engines.cometbft.divergence import Divergence, compare, is_failure, read_failure
 from synnergy.engines.cometbft.files import (
     Layout,
     NodeSettings,
@@ -193,26 +193,39 @@ class CometEngine:
 
     def _heard(self, line: LogLine) -> None:
         """CometBFT stays up when consensus fails, and only says so (NET-41)."""
-        if is_failure(line):
-            why = tell_failure(self.application, line)
-            threading.Thread(target=self._halt, args=(why,), name="halt", daemon=True).start()
+        if is_failure(line) and self.failure is None:
+            why = read_failure(self.application, line)
+            threading.Thread(target=self._part, args=(why,), name="halt", daemon=True).start()
+
+    def _part(self, why: Divergence | str) -> None:
+        """Halt, then look what differs: others are asked only by a node that does nothing else."""
+        if not self._halt(str(why)) or isinstance(why, str):
+            return
+        told = compare(self.application, why)
+        if told and self.failure is not None:
+            self.failure = f"{self.failure}. {told[0].upper()}{told[1:]}"
+            _log.critical("compared", extra={"reason": told, "height": why.height})
 
     def _fault(self, error: BaseException) -> None:
         full = isinstance(error, StoreFull)
         why = str(error) if full else f"{type(error).__name__}: {error}"
         self._halt(why, None if full else error)
 
-    def _halt(self, why: str, error: BaseException | None = None) -> None:
-        """Accept nothing more, say why, and end CometBFT; what is committed stays readable."""
+    def _halt(self, why: str, error: BaseException | None = None) -> bool:
+        """Accept nothing more, say why, and end CometBFT; what is committed stays readable.
+
+        False where the node halted before, or is stopping.
+        """
         with self._failing:
             if self.failure is not None or self._stopping.is_set():
-                return
+                return False
             self.failure = f"the node halted, and keeps all that is committed: {why}"
         with self._room.lock:
             self._room.close(Rejected("ENG-1", "halted", self.failure))
         height = self.application.height
         _log.critical("halted", exc_info=error, extra={"reason": self.failure, "height": height})
         self._process.stop()
+        return True
 
     def _exited(self, exit: Exit) -> None:
         """CometBFT ended by itself: after a fault here because of it, else by its own."""
