@@ -71,15 +71,25 @@ def print_reply(answer: Reply, *, as_json: bool) -> None:
 
 
 def print_json(fields: Mapping[str, Any]) -> None:
-    """One JSON object on one line, in ASCII, whatever the terminal's encoding is."""
-    sys.stdout.write(json.dumps(msgspec.to_builtins(fields), separators=(",", ":")) + "\n")
+    """One JSON object on one line, at once."""
+    sys.stdout.write(json_line(fields))
     sys.stdout.flush()
+
+
+def json_line(fields: Mapping[str, Any]) -> str:
+    """One JSON object on one line, in ASCII, whatever the terminal's encoding is."""
+    return json.dumps(msgspec.to_builtins(fields), separators=(",", ":")) + "\n"
 
 
 def print_line(text: str) -> None:
-    """One line of something that goes on, at once, without what would reach the terminal."""
-    sys.stdout.write(" ".join(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text).split("\n")) + "\n")
+    """One line of something that goes on, at once."""
+    sys.stdout.write(plain_line(text))
     sys.stdout.flush()
+
+
+def plain_line(text: str) -> str:
+    """One line without what would reach the terminal."""
+    return " ".join(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text).split("\n")) + "\n"
 
 
 def print_error(code: str, message: str, rule: str = "") -> None:

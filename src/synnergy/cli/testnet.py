@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
 
 import typer
 from rich.console import Console, Group, RenderableType
@@ -17,7 +17,8 @@ from rich.live import Live
 from rich.text import Text
 
 from synnergy.cli.command import command
-from synnergy.cli.reply import Reply, plain, print_json, print_line, table
+from synnergy.cli.lines import Lines
+from synnergy.cli.reply import Reply, json_line, plain, plain_line, table
 from synnergy.cli.session import Session
 from synnergy.client.failures import ClientError
 from synnergy.client.home import Home
@@ -123,13 +124,21 @@ def alone(home: Home) -> Generator[None]:
 def choose(network: LocalNetwork, as_json: bool, stack: ExitStack) -> Display:
     """Where news goes: lines of JSON, a table that is kept current, or lines for people."""
     if as_json:
-        return JsonDisplay(network)
+        return JsonDisplay(network, lines(stack, sys.stdout), lines(stack, sys.stderr))
     if sys.stdout.isatty():
         console = Console(highlight=False)
         # Full lines of news stand above the table, which is redrawn below them.
         live = stack.enter_context(Live(console=console, auto_refresh=False))
         return LiveDisplay(network, live)
-    return LineDisplay(network)
+    return LineDisplay(network, lines(stack, sys.stdout))
+
+
+def lines(stack: ExitStack, stream: TextIO) -> Lines:
+    """Lines to a stream, closed with the stack."""
+    stream.flush()
+    opened = Lines(stream.fileno())
+    stack.callback(opened.close)
+    return opened
 
 
 def described(validator: Validator) -> dict[str, Any]:
@@ -170,14 +179,16 @@ class JsonDisplay:
     What happens before has no line of its own, for the first one is the network.
     """
 
-    def __init__(self, network: LocalNetwork) -> None:
+    def __init__(self, network: LocalNetwork, out: Lines, errors: Lines) -> None:
         self._network = network
+        self._out = out
+        self._errors = errors
         self._ready = False
         self._changes = Changes(self._tell)
 
     def ready(self, validators: Sequence[Validator]) -> None:
         self._ready = True
-        print_json(
+        self._write(
             {
                 "chain_id": self._network.chain_id,
                 "genesis": str(self._network.home.genesis),
@@ -199,7 +210,8 @@ class JsonDisplay:
 
     def ended(self, ended: Ended) -> None:
         if not self._ready:
-            sys.stderr.write("\n".join(worded_end(ended)) + "\n")
+            for line in worded_end(ended):
+                self._errors.write(plain_line(line))
         fields = {"name": ended.name, "status": ended.status, "reason": ended.reason}
         self._event("ended", {**fields, "again_in": ended.again_in, "lines": list(ended.lines)})
 
@@ -216,36 +228,42 @@ class JsonDisplay:
 
     def _event(self, event: str, fields: dict[str, Any]) -> None:
         if self._ready:
-            print_json({"event": event, **fields})
+            self._write({"event": event, **fields})
+
+    def _write(self, fields: dict[str, Any]) -> None:
+        self._out.write(json_line(fields))
 
 
 class LineDisplay:
     """Lines for people, where nobody looks at a terminal."""
 
-    def __init__(self, network: LocalNetwork) -> None:
+    def __init__(self, network: LocalNetwork, out: Lines) -> None:
         self._network = network
+        self._out = out
         self._changes = Changes(self._tell)
-        print_line(f"starting {len(network.members)} validators of {network.chain_id}")
+        self._print(f"starting {len(network.members)} validators of {network.chain_id}")
 
     def ready(self, validators: Sequence[Validator]) -> None:
-        for line in worded_start(self._network, validators):
-            print_line(line)
+        self._print(*worded_start(self._network, validators))
 
     def answers(self, validator: Validator) -> None:
-        print_line(f"{validator.member.name} answers again")
+        self._print(f"{validator.member.name} answers again")
 
     def ended(self, ended: Ended) -> None:
-        for line in worded_end(ended):
-            print_line(line)
+        self._print(*worded_end(ended))
 
     def diverged(self, diverged: Diverged) -> None:
-        print_line(worded_difference(diverged))
+        self._print(worded_difference(diverged))
 
     def look(self, validators: Sequence[Validator]) -> None:
         self._changes.look(validators)
 
     def _tell(self, validators: Sequence[Validator]) -> None:
-        print_line("; ".join(worded(validator) for validator in validators))
+        self._print("; ".join(worded(validator) for validator in validators))
+
+    def _print(self, *lines: str) -> None:
+        for line in lines:
+            self._out.write(plain_line(line))
 
 
 class LiveDisplay:
