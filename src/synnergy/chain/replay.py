@@ -28,11 +28,15 @@ from synnergy.chain.block import (
     is_signed,
     previous_of,
 )
+from synnergy.chain.commits import first_validators, light_proof, load_commit
 from synnergy.chain.genesis import Genesis
 from synnergy.identity.keys import verify_signature
 from synnergy.opcodes.context import Payload
 from synnergy.pipeline import TransactionResult
+from synnergy.receipts.header import Header
+from synnergy.receipts.light import check_light
 from synnergy.receipts.receipt import Receipt
+from synnergy.rejected import Rejected
 from synnergy.state.export import export_state
 from synnergy.state.merkle import Tree
 from synnergy.state.store import Store
@@ -111,7 +115,9 @@ def _replay(
         if header != block.header:
             return differs(height, _difference(header, block.header))
         application.commit(block.signature)
-        problem = _kept_otherwise(source, store, height)
+        problem = _kept_otherwise(source, store, height) or _signed_otherwise(
+            source, genesis, header
+        )
         if problem is not None:
             return differs(height, problem)
         if progress is not None:
@@ -156,6 +162,8 @@ def _kept_otherwise(source: Store, replayed: Store, height: int) -> str | None:
     start, stop = height_key(height), height_key(height + 1)
     if source.scan("proofs", start, stop) != replayed.scan("proofs", start, stop):
         return "the proofs kept of it are not those of the replay"
+    if source.scan("changes", start, stop) != replayed.scan("changes", start, stop):
+        return "what is kept of it says otherwise whether it changed voting power"
     if _results(source, start, stop) != _results(replayed, start, stop):
         return "the results kept of it are not those of the replay"
     for _, stored in replayed.scan("results", start, stop):
@@ -168,6 +176,27 @@ def _kept_otherwise(source: Store, replayed: Store, height: int) -> str | None:
                 return f"the receipt {receipt.hex()} kept of it is not that of the replay"
             if not _output_holds(source, replayed, receipt):
                 return f"the output kept for receipt {receipt.hex()} is not what was committed to"
+    return None
+
+
+def _signed_otherwise(source: Store, genesis: Genesis, header: Header) -> str | None:
+    """What validators signed of the state after a block otherwise, as far as the archive says.
+
+    It has the headers that follow blocks with receipts or changes of voting power (RCPT-11).
+    """
+    trusted = first_validators(genesis)
+    with source.snapshot() as view:
+        following = load_commit(view.get, header.height + 1)
+        proof = light_proof(view, genesis, following) if following is not None else None
+    if following is None:
+        return None
+    if proof is None or trusted is None:
+        return "the archive lacks a change of validators before the header that signs it"
+    signed = check_light(proof, header.chain_id, trusted)
+    if isinstance(signed, Rejected):
+        return f"the header archived for it does not hold: {signed.message}"
+    if signed.app_hash != header.app_hash:
+        return f"its app hash is {header.app_hash.hex()}, signed is {signed.app_hash.hex()}"
     return None
 
 

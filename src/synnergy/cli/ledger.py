@@ -62,7 +62,8 @@ def balance(
     prove: Annotated[
         bool,
         typer.Option(
-            "--prove", help="Believe nothing: check the proof against the chain's signing key."
+            "--prove",
+            help="Believe nothing: check the proof against who signs for the chain.",
         ),
     ] = False,
 ) -> Reply:
