@@ -48,6 +48,12 @@ WATCH_SECONDS = 1.0
 #: How long another thread of this process may keep CometBFT from being answered, in seconds:
 #: beside a busy one a round trip took up to 11 ms at Python's 5 ms, and up to 4 ms at this.
 SWITCH_SECONDS = 0.001
+#: How long a node with peers in its settings has none before it says so, in seconds.
+ALONE_SECONDS = 30.0
+ALONE = (
+    "no peer is connected: either none of those in validator.json runs, or they refuse this node"
+    " because no regulator admitted it; once that is mended, start this node again"
+)
 #: Pause between steps of overwriting what was erased, in seconds.
 OVERWRITE_PAUSE = 0.05
 
@@ -81,6 +87,8 @@ class CometEngine:
         self.catching_up = True
         self.peers = 0
         self._on_end = on_end
+        self._named_peers = bool(settings.peers)
+        self._alone_since = time.monotonic()
         self._stopping = threading.Event()
         self._failing = threading.Lock()
         self._room = WaitingRoom(application, MAX_WAITING)
@@ -99,6 +107,7 @@ class CometEngine:
             self._committed,
             lambda: self._pruner.retain,
             trusted,
+            lambda: self.catching_up,
         )
         socket = socket_path(layout)
         write_config(layout, settings, socket, sync)
@@ -269,3 +278,9 @@ class CometEngine:
         with suppress(CometUnreachable, RpcError):
             self.catching_up = self._rpc.status().sync_info.catching_up
             self.peers = len(self._rpc.net_info().peers)
+        now = time.monotonic()
+        if self.peers or not self._named_peers:
+            self._alone_since = now
+        elif now - self._alone_since > ALONE_SECONDS:
+            self._alone_since = now
+            _log.warning("alone", extra={"reason": ALONE})

@@ -77,6 +77,7 @@ class ApplicationHandler(Handler):
         committed: Callable[[Finalised], None],
         retain: Callable[[], int],
         trusted_peers: frozenset[str] = frozenset(),
+        catching_up: Callable[[], bool] = lambda: True,
     ) -> None:
         self._application = application
         self._room = room
@@ -85,6 +86,7 @@ class ApplicationHandler(Handler):
         self._committed = committed
         self._retain = retain
         self._trusted_peers = trusted_peers
+        self._catching_up = catching_up
         self._block: _Block | None = None
 
     # ---- query -----------------------------------------------------------------------------
@@ -108,13 +110,12 @@ class ApplicationHandler(Handler):
         return abci.ResponseQuery(code=1, log=f"there is nothing to query at {request.path[:100]}")
 
     def _filter(self, node_id: str) -> abci.ResponseQuery:
-        """Peers are the registered nodes (NET-42); before the first block also those that this
-        node's own settings name, which may have been registered since genesis."""
-        application = self._application
-        nodes = records.validators.scan(application.journal())
+        """Peers are the registered nodes; while it catches up also those that this node's own
+        settings name, which may have been registered since (NET-42)."""
+        nodes = records.validators.scan(self._application.journal())
         if any(node.node_id.hex() == node_id for _, node in nodes):
             return abci.ResponseQuery()
-        if application.height == 0 and node_id in self._trusted_peers:
+        if node_id in self._trusted_peers and self._catching_up():
             return abci.ResponseQuery()
         return abci.ResponseQuery(code=1, log=f"the node {node_id[:40]} is not registered")
 
@@ -206,8 +207,8 @@ class ApplicationHandler(Handler):
         application = self._application
         with self._room.lock:
             header = application.commit()
-            application.next_schedule()  # or no block follows, and the node stops here (CHAIN-7)
             self._mempool.settle(header.height, block.finalised.results, block.entries)
+            application.next_schedule()  # or no block follows, and the node stops here (CHAIN-7)
         self._block = None
         seconds = block.seconds + time.perf_counter() - begun
         tell_block(application, block.finalised, len(self._room), seconds)
