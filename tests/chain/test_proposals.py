@@ -57,6 +57,14 @@ def test_prepare_keeps_to_the_gas_of_a_block(ledger: Ledger) -> None:
     assert ledger.application.prepare(raw) == tuple(raw[:2])
 
 
+def test_what_no_block_has_gas_for_holds_nothing_up(ledger: Ledger) -> None:
+    """NET-20: an entry stays together, so the next one's turn comes."""
+    heavy = transfers(ledger, 3, gas_limit=1_000_000_000)
+    [light] = transfers(ledger, 1)
+    entries = [tuple(heavy), (light,)]
+    assert ledger.application.prepare_entries(entries) == ((light,),)
+
+
 def test_prepare_keeps_to_the_bytes_of_a_block(ledger: Ledger) -> None:
     account = records.accounts.load(ledger.state, OPERATOR.address)
     assert account is not None

@@ -205,3 +205,17 @@ def test_a_bundle_leaves_what_does_not_fit(node: Node) -> None:
         node.accept(raw)
     for raw in raws:
         assert [submitted.raw for submitted in node.outbox()] == [raw]
+
+
+def test_a_bundle_has_gas_limits_that_a_block_has_room_for(node: Node) -> None:
+    """NET-20: one that no block has room for would wait for ever, and what follows it too."""
+    raws = [transfer(node, nonce, gas_limit=1_000_000_000) for nonce in range(3)]
+    refused = node.mempool.check(bundle(raws))
+    assert refused is not None and refused.code == "too_much_gas"
+    assert len(node.room) == 0
+    for raw in raws:
+        node.accept(raw)
+    assert [[submitted.raw for submitted in node.outbox()] for _ in range(2)] == [
+        raws[:2],
+        raws[2:],
+    ]

@@ -240,24 +240,26 @@ class Application:
     ) -> tuple[Entry, ...]:
         """As `prepare`, for envelopes that come together; no entry is rewritten (NET-20).
 
-        Left are entries that carry something unauthentic, and those of which nothing passes its
-        check.
+        Left are entries that carry something unauthentic, those that no block has gas for, and
+        those of which nothing passes its check.
         """
         journal = self._working_journal()
         around = self.surroundings(self.height + 1, self.header.time, journal, {})
-        room, gas = min(max_bytes, MAX_BLOCK_BYTES), around.schedule.limits["block"].gas
+        room = min(max_bytes, MAX_BLOCK_BYTES)
+        gas = most = around.schedule.limits["block"].gas
         chosen: list[Entry] = []
         self.authenticate.ahead([raw for entry in waiting for raw in entry])
         for entry in waiting:
             authentic = [self.authenticate(raw) for raw in entry]
             transactions = [one for one in authentic if isinstance(one, Transaction)]
-            if len(transactions) < len(entry):
+            needed = sum(transaction.body.gas_limit for transaction in transactions)
+            if len(transactions) < len(entry) or needed > most:
                 continue
             checked = [self._check(raw, journal, around) for raw in entry]
             if all(isinstance(one, Rejected) for one in checked):
                 continue
             room -= sum(map(len, entry))
-            gas -= sum(transaction.body.gas_limit for transaction in transactions)
+            gas -= needed
             if room < 0 or gas < 0:
                 break
             chosen.append(entry)

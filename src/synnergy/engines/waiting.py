@@ -37,10 +37,14 @@ class Committed:
 
 @dataclass(slots=True)
 class Submitted:
-    """A transaction that waits for its block. `entry` is the mempool's that carries it, if any."""
+    """A transaction that waits for its block. `entry` is the mempool's that carries it, if any.
+
+    `gas` is its gas limit.
+    """
 
     transaction: bytes
     raw: bytes
+    gas: int
     entry: bytes | None = None
     committed: Committed | None = None
     dropped: Rejected | None = None
@@ -93,7 +97,7 @@ class WaitingRoom:
             return Rejected("ENG-1", "halted", str(lacking))
         if isinstance(checked, Rejected):
             return checked
-        submitted = Submitted(transaction.id, raw)
+        submitted = Submitted(transaction.id, raw, transaction.body.gas_limit)
         self.waiting[transaction.id] = submitted
         self._bytes += len(raw)
         self._dropped.pop(transaction.id, None)

@@ -70,6 +70,12 @@ class Mempool:
             if isinstance(authentic, Rejected):
                 return authentic
             transactions.append(authentic)
+        limit = self._block_gas()
+        gas = sum(transaction.body.gas_limit for transaction in transactions)
+        if len(transactions) > 1 and gas > limit:
+            return Rejected(
+                "NET-20", "too_much_gas", f"its gas limits are {gas}, those of a block {limit}"
+            )
         digest = hashlib.sha256(entry).digest()
         refused: Rejected | None = None
         carries = False
@@ -142,17 +148,22 @@ class Mempool:
 
     def _fill(self) -> list[Submitted]:
         taken: list[Submitted] = []
-        room = MAX_BUNDLE_BYTES - _OVERHEAD_BYTES
+        room, gas = MAX_BUNDLE_BYTES - _OVERHEAD_BYTES, self._block_gas()
         while self._outbox and len(taken) < MAX_BUNDLED:
             submitted = self._outbox[0]
             if submitted.done.is_set() or submitted.entry is not None:
                 self._outbox.popleft()  # committed, dropped, or in somebody else's entry
                 continue
             room -= len(submitted.raw) + _EACH_BYTES
-            if room < 0 and taken:
+            gas -= submitted.gas
+            if (room < 0 or gas < 0) and taken:
                 break
             taken.append(self._outbox.popleft())
         return taken
+
+    def _block_gas(self) -> int:
+        """The gas limits that the transactions of the next block may have together."""
+        return self._application.next_schedule().limits["block"].gas
 
     def mark(self, taken: Sequence[Submitted], entry: bytes) -> None:
         """Say which entry carries these, before it is handed over."""
