@@ -68,14 +68,17 @@ def _row(name: str, value: float = 1.0) -> Row:
     return Row(name, value, "1/s", "peer", 1.0, value)
 
 
-def test_what_is_committed_is_counted_between_blocks() -> None:
-    # The first block began before the load did; the last came when it was over.
-    blocks = [(10.0, 900), (10.5, 100), (11.5, 200), (14.0, 5_000)]
-    assert rising.committed_rate(blocks, ended=12.0) == pytest.approx(200.0)
-    # Blocks too far apart for two within the load: then over all of them.
-    assert rising.committed_rate(blocks[2:], ended=12.0) == pytest.approx(2_000.0)
-    assert rising.committed_rate([(10.0, 900)], ended=12.0) == 0.0
-    assert rising.committed_rate([], ended=12.0) == 0.0
+def test_a_load_is_committed_as_fast_as_finality_stays_the_same() -> None:
+    sent = [number / 100 for number in range(1_000)]
+    steady = [(when, 0.3) for when in sent]
+    assert rising.committed_rate(steady, seconds=10.0) == pytest.approx(100.0)
+    # Each is committed half as fast as it was sent.
+    slow = [(when, 0.3 + when) for when in sent]
+    assert rising.committed_rate(slow, seconds=10.0) == pytest.approx(52.6, abs=0.1)
+    assert rising.committed_rate(slow[::-1], seconds=10.0) == pytest.approx(52.6, abs=0.1)
+    # What was slow to begin isn't faster than it was sent; what was lost doesn't count.
+    assert rising.committed_rate([(0.0, 2.0), (5.0, 0.3)], seconds=10.0) == pytest.approx(0.2)
+    assert rising.committed_rate([], seconds=10.0) == 0.0
 
 
 def test_a_quantile_is_a_value_that_was_measured() -> None:

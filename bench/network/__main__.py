@@ -19,7 +19,7 @@ from bench.network.throughput import Measured
 from bench.network.validators import Validators, running_validators
 from bench.report import NETWORK, publish
 from bench.row import Row
-from synnergy.engines.cometbft.process import find_cometbft
+from synnergy.engines.cometbft.process import NoCometBFT, find_cometbft
 
 #: Measured elsewhere on two cores; docs/benchmarks.md says how.
 KVSTORE_ELSEWHERE = 6_507.0
@@ -57,19 +57,23 @@ class Run:
 
 
 def main() -> None:
+    try:
+        cometbft = find_cometbft()
+    except NoCometBFT as missing:
+        sys.exit(str(missing))
     with tempfile.TemporaryDirectory(prefix="synnergy-bench-") as folder:
         run = Run(Path(folder), Console())
-        measure(run)
+        measure(run, cometbft)
     publish(run.rows, NETWORK, run.console)
     if run.failed:
         sys.exit(f"not measured: {', '.join(run.failed)}")
 
 
-def measure(run: Run) -> None:
-    wallets = throughput.Wallets()
+def measure(run: Run, cometbft: Path) -> None:
+    wallets = throughput.Wallets(throughput.needed_wallets())
     theirs: list[Measured] = []
-    run.part("kvstore, four validators", lambda: _kvstore(run, theirs))
-    with running_validators(run.folder / "ours", throughput.needed_wallets(), NEWCOMERS) as ours:
+    run.part("kvstore, four validators", lambda: _kvstore(run, cometbft, theirs))
+    with running_validators(run.folder / "ours", wallets.last, NEWCOMERS) as ours:
         mine: list[Measured] = []
         run.part("transfers in bundles", lambda: _bundles(run, ours, wallets, theirs, mine))
         run.part("transfers through the API", lambda: _api(run, ours, wallets, mine))
@@ -81,8 +85,8 @@ def measure(run: Run) -> None:
     run.part("messages of the ABCI server", _abci)
 
 
-def _kvstore(run: Run, found: list[Measured]) -> list[Row]:
-    with kvstore.running_kvstore(find_cometbft(), run.folder / "kvstore") as network:
+def _kvstore(run: Run, cometbft: Path, found: list[Measured]) -> list[Row]:
+    with kvstore.running_kvstore(cometbft, run.folder / "kvstore") as network:
         theirs = throughput.of_kvstore(network, run.folder, run.tell, throughput.KVSTORE_RATES)
     found.append(theirs)
     return [_row("network_kvstore", theirs.most, "tx/s", "the same elsewhere", KVSTORE_ELSEWHERE)]

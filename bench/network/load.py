@@ -19,8 +19,6 @@ from pathlib import Path
 
 import msgspec
 
-#: A run is over when no block brought anything for so long and nothing waits, in seconds.
-QUIET = 1.5
 #: What still waits so long after the last request is given up, in seconds.
 PATIENCE = 20.0
 #: Between the start of the process's clock and the first request, in seconds.
@@ -36,11 +34,15 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """`lanes` and `observer` are (host, port); the observer is a CometBFT's RPC."""
+    """`lanes` and `observer` are (host, port); the observer is a CometBFT's RPC.
+
+    The run is over when for `quiet` seconds no block brought anything, and nothing waits.
+    """
 
     lanes: list[tuple[str, int]]
     observer: tuple[str, int]
     requests: list[Request]
+    quiet: float
 
 
 class SeenBlock(msgspec.Struct, frozen=True):
@@ -102,7 +104,7 @@ async def _generate(plan: Plan) -> Outcome:
             late = max(late, time.time() - start - request.offset)
         for lane in lanes:
             await lane.finish()
-        drained = await _drain(plan.observer, blocks)
+        drained = await _drain(plan, blocks)
     complaints = [lane.complaint for lane in lanes if lane.complaint]
     return Outcome(
         due=[start + request.offset for request in plan.requests],
@@ -169,17 +171,17 @@ async def _read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
             return status, body
 
 
-async def _drain(observer: tuple[str, int], blocks: list[SeenBlock]) -> bool:
+async def _drain(plan: Plan, blocks: list[SeenBlock]) -> bool:
     """Whether all that waits came into blocks within `PATIENCE` seconds of the last block."""
-    reader, writer = await asyncio.open_connection(*observer)
-    ask = f"GET /num_unconfirmed_txs?limit=1 HTTP/1.1\r\nHost: {observer[0]}\r\n\r\n".encode()
+    reader, writer = await asyncio.open_connection(*plan.observer)
+    ask = f"GET /num_unconfirmed_txs?limit=1 HTTP/1.1\r\nHost: {plan.observer[0]}\r\n\r\n".encode()
     ended = time.time()
     try:
         while True:
             await asyncio.sleep(0.1)
             last = max((block.seen for block in blocks if block.entries), default=0.0)
             idle = time.time() - max(last, ended)
-            if idle < QUIET:
+            if idle < plan.quiet:
                 continue
             writer.write(ask)
             _, body = await _read_answer(reader)

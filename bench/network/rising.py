@@ -16,6 +16,8 @@ from bench.network.load import Outcome, Plan, Request
 
 #: A step's committed rate follows the offered one down to this share of it.
 FOLLOWS = 0.93
+#: Seconds without a transaction after which no more are expected.
+QUIET = 1.5
 
 Address = tuple[str, int]
 
@@ -68,46 +70,43 @@ class Step:
 def drive(network: Network, shipments: Sequence[Shipment], rate: float, folder: Path) -> Step:
     """Send the shipments at `rate` transactions/s from a process of its own, and look back.
 
-    The committed rate is taken between blocks: the transactions of all blocks but the first up to
-    the last one seen while sending, over the time between those two. Finality is from when a
-    transaction was to be sent until the observer has executed and committed its block.
+    Finality is from when a transaction was to be sent until the observer has executed and
+    committed its block.
     """
     offset = 0.0
     requests: list[Request] = []
     for shipment in shipments:
         requests.append(Request(offset, shipment.lane, shipment.content))
         offset += len(shipment.transactions) / rate
-    outcome = _generate(Plan(list(network.lanes), network.observer, requests), folder)
+    outcome = _generate(Plan(list(network.lanes), network.observer, requests, QUIET), folder)
     due = {
         transaction: when
         for shipment, when in zip(shipments, outcome.due, strict=True)
         for transaction in shipment.transactions
     }
-    latencies: list[float] = []
-    blocks: list[tuple[float, int]] = []
+    waited: list[tuple[float, float]] = []
+    largest = 0
     with httpx.Client(base_url=f"http://{network.observer[0]}:{network.observer[1]}") as rpc:
         for block in outcome.blocks:
-            if not block.entries:
-                continue
             found = [
-                block.seen - due.pop(transaction)
-                for entry in entries_of(rpc, block.height)
+                (when, block.seen - when)
+                for entry in (entries_of(rpc, block.height) if block.entries else ())
                 for transaction in network.contents(entry)
-                if transaction in due
+                if (when := due.pop(transaction, None)) is not None
             ]
-            latencies += found
-            blocks.append((block.seen, len(found)))
-    ended = outcome.due[0] + offset
+            waited += found
+            largest = max(largest, len(found))
+    latencies = [latency for _, latency in waited]
     return Step(
         offered=rate,
-        committed=committed_rate(blocks, ended),
+        committed=committed_rate(waited, offset),
         mean=statistics.fmean(latencies) if latencies else float("inf"),
         p95=quantile(latencies, 0.95),
         lost=len(due),
         refused=outcome.refused,
         complaint=outcome.complaint,
         late=outcome.late,
-        largest=max((size for _, size in blocks), default=0),
+        largest=largest,
     )
 
 
@@ -140,17 +139,18 @@ def entries_of(rpc: httpx.Client, height: int) -> list[bytes]:
     return msgspec.json.decode(answer.content, type=_BlockAnswer).result.block.data.txs or []
 
 
-def committed_rate(blocks: Sequence[tuple[float, int]], ended: float) -> float:
-    """Transactions/s between the first and the last block of (seen, transactions) until `ended`.
+def committed_rate(waited: Sequence[tuple[float, float]], seconds: float) -> float:
+    """Transactions/s of a load that was sent for so many seconds.
 
-    Where that is less than two blocks, all that came, over the time until the last came.
+    `waited` are when each of those committed was to be sent, and its seconds to finality. By as
+    much as the last tenth waited longer than the first, the network took longer than the load.
     """
-    within = [block for block in blocks if block[0] <= ended]
-    if len(within) < 2:
-        within = list(blocks)
-    if len(within) < 2:
+    if not waited:
         return 0.0
-    return sum(size for _, size in within[1:]) / (within[-1][0] - within[0][0])
+    ordered = [latency for _, latency in sorted(waited)]
+    tenth = -(-len(ordered) // 10)
+    behind = statistics.fmean(ordered[-tenth:]) - statistics.fmean(ordered[:tenth])
+    return len(ordered) / (seconds + max(0.0, behind))
 
 
 def quantile(values: Sequence[float], share: float) -> float:

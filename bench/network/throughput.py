@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.ledger import key
@@ -31,6 +30,9 @@ EACH = 4
 CONNECTIONS = 25
 SAMPLE = 20
 
+#: What goes before the first step, so that it finds no cold network: transactions/s, seconds.
+WARM_UP = 500.0, 2.0
+
 Tell = Callable[[str], None]
 
 
@@ -44,22 +46,25 @@ class Measured:
 
 @dataclass
 class Wallets:
-    """Numbers of wallets that no step has used."""
+    """Numbers of a network's wallets that no step has used; `last` is the highest there is."""
 
-    _next: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    last: int
+    _used: int = 0
 
     def take(self, count: int) -> list[int]:
-        return list(itertools.islice(self._next, count))
+        first, self._used = self._used + 1, self._used + count
+        assert self._used <= self.last, f"{self._used} wallets are needed, there are {self.last}"
+        return list(range(first, self._used + 1))
 
 
 def needed_wallets() -> int:
     """Wallets that a whole run takes at most: of each way, its steps and the one at half load."""
-    return WALLETS * (len(RATES) + 1 + len(API_RATES) + 1 + 1)
+    return WALLETS * (len(RATES) + 2 + len(API_RATES) + 1 + 1)
 
 
-def population(rate: float) -> tuple[int, int]:
+def population(rate: float, seconds: float) -> tuple[int, int]:
     """How many wallets make a step's transactions, and how many each; they fill bundles evenly."""
-    total = rate * SECONDS
+    total = rate * seconds
     even = VALIDATORS * BUNDLED
     count = min(WALLETS, max(even, round(total / EACH / even) * even))
     return count, max(1, round(total / count))
@@ -91,10 +96,11 @@ def told(step: Step) -> str:
 def of_kvstore(network: Network, folder: Path, tell: Tell, rates: Sequence[float]) -> Measured:
     """Random keys and values of 250 bytes, in batches of 50."""
 
-    def step(rate: float) -> Step:
-        made = kvstore.shipments(network.lanes, int(rate * SECONDS), seed=int(rate))
+    def step(rate: float, seconds: float = SECONDS) -> Step:
+        made = kvstore.shipments(network.lanes, int(rate * seconds), seed=int(rate))
         return drive(network, made, rate, folder)
 
+    step(*WARM_UP)
     return measure(rates, step, tell)
 
 
@@ -103,11 +109,12 @@ def of_bundles(
 ) -> Measured:
     """Signed transfers in bundles of 50, handed to the mempools as theirs are."""
     network = ours.mempools
-    return measure(
-        rates,
-        lambda rate: _transfer_step(ours, network, bundles, rate, folder, wallets),
-        tell,
-    )
+
+    def step(rate: float, seconds: float = SECONDS) -> Step:
+        return _transfer_step(ours, network, bundles, rate, folder, wallets, seconds)
+
+    step(*WARM_UP)
+    return measure(rates, step, tell)
 
 
 def of_api(
@@ -117,7 +124,7 @@ def of_api(
     network = ours.apis(CONNECTIONS)
     return measure(
         rates,
-        lambda rate: _transfer_step(ours, network, singles, rate, folder, wallets),
+        lambda rate: _transfer_step(ours, network, singles, rate, folder, wallets, SECONDS),
         tell,
     )
 
@@ -129,8 +136,9 @@ def _transfer_step(
     rate: float,
     folder: Path,
     wallets: Wallets,
+    seconds: float,
 ) -> Step:
-    count, each = population(rate)
+    count, each = population(rate, seconds)
     senders = wallets.take(count)
     made = arrange(network.lanes, transfers(ours.chain_id, senders, each))
     step = drive(network, made, rate, folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.network import block, throughput
+from bench.network import block, rising, throughput
 from bench.network.abci import measure_abci
 from bench.network.throughput import Measured, Wallets
 from bench.network.validators import running_validators
@@ -17,9 +17,11 @@ def test_load_of_each_kind_is_committed(
 ) -> None:
     monkeypatch.setattr(throughput, "SECONDS", 1.0)
     monkeypatch.setattr(throughput, "WALLETS", 200)
-    wallets = Wallets()
+    monkeypatch.setattr(throughput, "WARM_UP", (200.0, 1.0))
+    monkeypatch.setattr(rising, "QUIET", 0.5)
+    wallets = Wallets(7 * 200)
     told: list[str] = []
-    with running_validators(tmp_path / "network", 6 * 200, 0) as ours:
+    with running_validators(tmp_path / "network", wallets.last, 0) as ours:
         given = (ours, tmp_path, told.append, wallets)
         for measured in (
             throughput.of_bundles(*given, rates=(200,)),
