@@ -177,6 +177,33 @@ def test_what_travels_in_another_s_entry_is_not_sent_twice(node: Node) -> None:
     assert node.outbox() == []
 
 
+def test_what_another_s_entry_brought_too_early_travels_again_for_who_submitted_it_here(
+    node: Node,
+) -> None:
+    one, zero = transfer(node, 1), transfer(node, 0)
+    theirs = bundle([zero, one])
+    assert node.mempool.check(theirs) is None
+    submitted = node.accept(one)
+    assert node.outbox() == []
+    assert node.block(one, zero) == ["inadmissible", "ok"]
+    assert node.outbox() == [submitted]
+    assert node.block(one) == ["ok"]
+    assert submitted.committed is not None
+
+
+def test_nobody_else_s_signature_passes_for_the_sender_s(node: Node) -> None:
+    """TX-5: an entry with a body that a stranger signed carries nothing of its sender's."""
+    mine = node.accept(transfer(node, 0))
+    stranger = node.ledger.envelope(OPERATOR, "LEDGER_TRANSFER", GIVE, nonce=0, signer=CONSUMER)
+    refused = node.mempool.submit(stranger)
+    assert isinstance(refused, Rejected) and refused.code == "wrong_signatures"
+    other = node.ledger.envelope(PUBLISHER, "LEDGER_TRANSFER", GIVE)
+    entry = bundle([stranger, other])
+    assert node.mempool.check(entry) is None
+    assert node.block(entry) == ["inadmissible", "ok"]
+    assert node.outbox() == [mine]
+
+
 def test_what_comet_bft_does_not_take_goes_back_in_front(node: Node) -> None:
     first = [node.accept(transfer(node, nonce)) for nonce in range(2)]
     taken = node.outbox()

@@ -79,13 +79,16 @@ class WaitingRoom:
             return "pending" if transaction in self.waiting else self._dropped.get(transaction)
 
     def enter(self, transaction: Transaction) -> Submitted | Rejected:
-        """Let a transaction wait for a block, or say why not; one that waits already is itself."""
+        """Let a transaction wait for a block, or say why not; one that waits already is itself.
+
+        Anyone can sign another's body (TX-5): only the very envelope that waits is that one.
+        """
         if self.closed is not None:
             return self.closed
-        known = self.waiting.get(transaction.id)
-        if known is not None:
-            return known
         raw = transaction.raw
+        known = self.waiting.get(transaction.id)
+        if known is not None and known.raw == raw:
+            return known
         full = self._bytes + len(raw) > MAX_WAITING_BYTES
         if full or len(self.waiting) >= self._most:
             return Rejected(

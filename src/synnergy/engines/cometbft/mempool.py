@@ -35,7 +35,7 @@ class Mempool:
         self._room = room
         self._outbox: deque[Submitted] = deque()
         self._entries: dict[bytes, tuple[bytes, ...]] = {}
-        #: Transactions that came to this node first; it sees to it that an entry carries them.
+        #: Transactions that were submitted here: this node sees to it that an entry carries them.
         self._own: set[bytes] = set()
 
     def submit(self, raw: bytes) -> Submitted | Rejected:
@@ -47,10 +47,11 @@ class Mempool:
             entered = self._room.enter(authentic)
             if isinstance(entered, Rejected):
                 return entered
-            if entered.entry is None and authentic.id not in self._own:
+            if authentic.id not in self._own:
                 self._own.add(authentic.id)
-                self._outbox.append(entered)
-                self._room.lock.notify_all()
+                if entered.entry is None:
+                    self._outbox.append(entered)
+                    self._room.lock.notify_all()
             return entered
 
     # ---- entries, as CometBFT asks about them ------------------------------------------------
