@@ -161,7 +161,6 @@ def _engine_told(fields: Mapping[str, Any]) -> str:
             " retention period (synnergy regulator retention); backups hold it as well"
         )
     return (
-        "every node's CometBFT keeps the blocks that carried it until"
-        f" {rfc3339(fields['engine_copy_until'])}, and its files what remains of them until the"
-        " node is next started; backups made before still hold it"
+        "every node's CometBFT keeps blocks that carried it, or what remains of them in its"
+        f" files, until {rfc3339(fields['engine_copy_until'])}; backups made before still hold it"
     )

@@ -41,20 +41,24 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class EngineCopies:
-    """What the engines of a chain keep of what was erased now; `until` in ms UTC (NET-34)."""
+    """What the engines of a chain keep of what was erased now; `until` in ms UTC (NET-36)."""
 
     kept: EngineCopy
     until: int | None
 
 
 def engine_copies(node: Node) -> EngineCopies:
-    """Until when CometBFT's block store still has blocks that carried what was erased by now."""
+    """Until when CometBFT's files still have blocks that carried what was erased by now."""
     if node.health().engine == SOLO:
         return EngineCopies("none", None)
     chain = node.chain()
     if not chain.retention:
         return EngineCopies("kept", None)
-    return EngineCopies("until", chain.time + chain.retention)
+    # Imported here, for it brings an engine along that no other command needs.
+    from synnergy.engines.cometbft.pruning import run_seconds
+
+    rest = int(run_seconds(chain.retention) * 1000)
+    return EngineCopies("until", chain.time + chain.retention + rest)
 
 
 def targets_of(node: Node, identifier: str) -> tuple[list[Target], list[str]]:

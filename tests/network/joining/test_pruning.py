@@ -129,6 +129,43 @@ def test_looking_is_rare(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(looked) == 1
 
 
+def test_each_node_rests_at_moments_of_its_own(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NET-36: twice in the time of payloads, where blocks were pruned since the last time."""
+    now = 1_000_000 * DAY / 1000
+    monkeypatch.setattr(pruning.time, "time", lambda: now)
+
+    def moments(node_id: str) -> list[int]:
+        """The hours of two days at which it rests."""
+        nonlocal now
+        start, found = now, list[int]()
+        kept.pruner._run = None
+        for hour in range(48):
+            now = start + hour * 3_600 + 1
+            if kept.pruner.rest_due(node_id):
+                found.append(hour)
+        now = start
+        return found
+
+    kept.blocks(1)
+    assert moments("80" * 20) == []  # payloads are kept for ever
+    kept.retention(DAY)
+    assert moments("80" * 20) == []  # nothing was pruned
+    marker(kept.layout).touch()
+    assert moments("00" * 20) == [12, 24, 36]
+    assert moments("80" * 20) == [6, 18, 30, 42]
+    kept.retention(60_000)
+    assert moments("00" * 20) == list(range(1, 48))
+    kept.retention(365 * DAY)
+    assert len(moments("00" * 20)) <= 1
+    kept.retention(DAY)
+    store = kept.layout.root / "data" / "blockstore.db"
+    store.mkdir(parents=True)
+    os.truncate(os.open(store / "000001.ldb", os.O_CREAT | os.O_RDWR), pruning.REWRITTEN_BYTES + 1)
+    assert moments("80" * 20) == []
+
+
 # ---- at the start ------------------------------------------------------------------------------
 
 

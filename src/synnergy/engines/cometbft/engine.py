@@ -26,6 +26,7 @@ from synnergy.engines.cometbft.files import (
     Layout,
     NodeSettings,
     StateSync,
+    read_identity,
     socket_path,
     write_config,
 )
@@ -112,7 +113,8 @@ class CometEngine:
         socket = socket_path(layout)
         write_config(layout, settings, socket, sync)
         self._server = AbciServer(socket, handler, self._fault)
-        self._process = CometProcess(binary, layout, self._exited, self._heard)
+        self._process = self._new_process()
+        self._node_id = read_identity(layout).node_id
         self._rpc = CometRpc(settings.rpc)
         #: What nodes that join may ask of CometBFT.
         self.relay = LightRelay(self._rpc, self._snapshots)
@@ -135,6 +137,9 @@ class CometEngine:
         self._poster = Poster(self._mempool, self._rpc, self._fault)
         self._watcher = threading.Thread(target=self._watch, name="comet-watch", daemon=True)
 
+    def _new_process(self) -> CometProcess:
+        return CometProcess(self._binary, self._layout, self._exited, self._heard)
+
     def start(self) -> None:
         """Serve the application, then start CometBFT. Raises NoCometBFT, BadFiles, OSError."""
         sys.setswitchinterval(SWITCH_SECONDS)
@@ -152,7 +157,9 @@ class CometEngine:
     def stop(self) -> None:
         """End CometBFT, finish the block at hand, and tell what still waits."""
         self._stopping.set()
-        self._process.stop()
+        with self._failing:
+            process = self._process
+        process.stop()
         self._server.stop()
         with self._room.lock:
             self._room.close(Rejected("ENG-1", "halted", "the node is stopping"))
@@ -266,6 +273,8 @@ class CometEngine:
             pause = due - now
             try:
                 self._pruner.step()
+                if not self.catching_up and self._pruner.rest_due(self._node_id):
+                    self._rest()
                 if overwriter.pending and self.failure is None:
                     overwriter.step()
                     pause = OVERWRITE_PAUSE
@@ -273,6 +282,18 @@ class CometEngine:
                 self._fault(error)
                 return
             self._stopping.wait(pause)
+
+    def _rest(self) -> None:
+        """Start CometBFT anew, so that its files let go of what was pruned (NET-36)."""
+        with self._failing:
+            if self.failure is not None or self._stopping.is_set():
+                return
+            _log.info("cometbft rests", extra={"height": self.application.height})
+            self._process.stop()
+            let_go(self._layout, self._binary)
+            self._process = self._new_process()
+            self._process.start()
+        self._mempool.forgotten()
 
     def _ask(self) -> None:
         with suppress(CometUnreachable, RpcError):

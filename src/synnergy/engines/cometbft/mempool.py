@@ -127,6 +127,16 @@ class Mempool:
                 room.forget(result.transaction)
         self._own.intersection_update(room.waiting)
 
+    def forgotten(self) -> None:
+        """CometBFT started anew, with no entries: what came to this node first travels again."""
+        with self._room.lock:
+            self._entries.clear()
+            for submitted in self._room.waiting.values():
+                if submitted.transaction in self._own and submitted.entry is not None:
+                    submitted.entry = None
+                    self._outbox.append(submitted)
+            self._room.lock.notify_all()
+
     # ---- the outbox --------------------------------------------------------------------------
 
     def take(self, linger: float, timeout: float) -> list[Submitted]:

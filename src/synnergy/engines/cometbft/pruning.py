@@ -2,7 +2,7 @@
 
 A block may go once its payloads' time is over and whoever joins can do without it. CometBFT
 removes it from its block store; its database and its log of consensus let go of the bytes later,
-and wholly when the node starts.
+and wholly when it starts. So it is started anew from time to time.
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ from synnergy.state import records
 LEAST_KEPT: Final = 20
 #: Seconds after which the horizon is worked out anew.
 PAUSE_SECONDS: Final = 5.0
+#: Where payloads have a time, CometBFT is started anew twice in it, within these bounds, in
+#: seconds.
+SHORTEST_RUN: Final = 3600.0
+LONGEST_RUN: Final = 7 * 24 * 3600.0
+#: Block stores up to this size are rewritten while the node runs, which takes half a minute at
+#: most; larger ones when it is started.
+REWRITTEN_BYTES: Final = 2 * 1024**3
 #: CometBFT's own command, which rewrites its databases without what was deleted.
 COMPACT: Final = "experimental-compact-goleveldb"
 
@@ -68,6 +75,7 @@ class Pruner:
         self._archived_to = archived_to
         self._keep_blocks = keep_blocks
         self._due = 0.0
+        self._run: tuple[float, int] | None = None
         self.retain = 0
 
     def step(self) -> None:
@@ -86,6 +94,21 @@ class Pruner:
             self.retain = retain
         if retention:  # NET-35
             consensus_log.forget_older(log_folder(self._layout), time.time() - retention / 1000)
+
+    def rest_due(self, node_id: str) -> bool:
+        """Whether CometBFT is to start anew now, for its files to let go of what was pruned.
+
+        Each node has moments of its own, so that they don't do it together.
+        """
+        retention = records.retention_of(self._application.journal())
+        if not retention:
+            return False
+        length = run_seconds(retention)
+        run = length, int(time.time() / length + int(node_id[:8], 16) / 2**32)
+        before, self._run = self._run, run
+        if before is None or before == run or before[0] != length:
+            return False
+        return marker(self._layout).exists() and _size(self._layout) <= REWRITTEN_BYTES
 
     def _first_kept(self, retention: int) -> int:
         height, kept = self._application.height, self._snapshots.kept
@@ -122,12 +145,25 @@ class Pruner:
             _log.warning("pruning not noted", extra={"reason": str(failed)})
 
 
+def run_seconds(retention: int) -> float:
+    """How long CometBFT runs at most before it starts anew, where payloads are kept `retention`
+    ms."""
+    return min(max(retention / 2000, SHORTEST_RUN), LONGEST_RUN)
+
+
 def marker(layout: Layout) -> Path:
     return layout.root / "pruned"
 
 
 def log_folder(layout: Layout) -> Path:
     return layout.root / "data" / "cs.wal"
+
+
+def _size(layout: Layout) -> int:
+    """Bytes of CometBFT's block store."""
+    folder = layout.root / "data" / "blockstore.db"
+    # A file may go while it is looked at.
+    return sum(path.stat().st_size for path in folder.glob("*.ldb") if path.exists())
 
 
 def let_go(layout: Layout, binary: Path) -> None:
