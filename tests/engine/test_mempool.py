@@ -191,6 +191,22 @@ def test_what_another_s_entry_brought_too_early_travels_again_for_who_submitted_
     assert submitted.committed is not None
 
 
+def test_what_no_block_takes_travels_anew(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody else refused its entry, and CometBFT doesn't offer it twice."""
+    mine = [node.accept(transfer(node, nonce)) for nonce in range(2)]
+    entry = bundle([submitted.raw for submitted in node.outbox()])
+    node.mempool.mark(mine, entry)
+    assert node.mempool.check(entry) is None
+    assert node.block() == [] and node.outbox() == []
+    monkeypatch.setattr("synnergy.engines.cometbft.mempool.RESEND_SECONDS", 0.0)
+    assert node.block() == []
+    assert not node.mempool.recheck(entry)
+    assert node.outbox() == mine
+    node.mempool.mark(mine, entry)
+    assert node.mempool.check(entry) is None
+    assert node.block(entry) == ["ok", "ok"] and node.outbox() == []
+
+
 def test_nobody_else_s_signature_passes_for_the_sender_s(node: Node) -> None:
     """TX-5: an entry with a body that a stranger signed carries nothing of its sender's."""
     mine = node.accept(transfer(node, 0))

@@ -39,13 +39,14 @@ class Committed:
 class Submitted:
     """A transaction that waits for its block. `entry` is the mempool's that carries it, if any.
 
-    `gas` is its gas limit.
+    `gas` is its gas limit; `since` says when that entry took it up, by the monotonic clock.
     """
 
     transaction: bytes
     raw: bytes
     gas: int
     entry: bytes | None = None
+    since: float = 0.0
     committed: Committed | None = None
     dropped: Rejected | None = None
     done: threading.Event = field(default_factory=threading.Event)

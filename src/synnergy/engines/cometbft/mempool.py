@@ -22,6 +22,9 @@ from synnergy.wire.bundle import MAX_BUNDLE_BYTES, MAX_BUNDLED, unbundle
 #: Transactions that may wait here; clients are told to come back long before CometBFT's own
 #: mempool is full.
 MAX_WAITING = 20_000
+#: Seconds after which what no block took travels anew. Others may have refused its entry, for they
+#: were full, or what it follows came to them later; CometBFT offers an entry to a peer only once.
+RESEND_SECONDS = 20.0
 #: Of a bundle's bytes, what its own encoding takes at most beside the envelopes.
 _OVERHEAD_BYTES = 64
 _EACH_BYTES = 5
@@ -87,7 +90,7 @@ class Mempool:
                     refused = refused or entered
                     continue
                 if entered.entry is None:
-                    entered.entry = digest
+                    entered.entry, entered.since = digest, time.monotonic()
                 carries |= entered.entry == digest
             if carries:
                 self._entries[digest] = tuple(transaction.id for transaction in transactions)
@@ -121,11 +124,19 @@ class Mempool:
                 continue
             # It came too early in its block, and may pass in a later one.
             if result.transaction in self._own:
-                submitted.entry = None
-                self._outbox.append(submitted)
+                self._send_anew(submitted)
             else:
                 room.forget(result.transaction)
         self._own.intersection_update(room.waiting)
+        past = time.monotonic() - RESEND_SECONDS
+        for identifier, submitted in room.waiting.items():
+            overdue = submitted.entry is not None and submitted.since <= past
+            if overdue and identifier in self._own:
+                self._send_anew(submitted)
+
+    def _send_anew(self, submitted: Submitted) -> None:
+        submitted.entry = None
+        self._outbox.append(submitted)
 
     def forgotten(self) -> None:
         """CometBFT started anew, with no entries: what came to this node first travels again."""
@@ -179,9 +190,10 @@ class Mempool:
     def mark(self, taken: Sequence[Submitted], entry: bytes) -> None:
         """Say which entry carries these, before it is handed over."""
         digest = hashlib.sha256(entry).digest()
+        now = time.monotonic()
         with self._room.lock:
             for submitted in taken:
-                submitted.entry = digest
+                submitted.entry, submitted.since = digest, now
 
     def put_back(self, taken: Sequence[Submitted]) -> None:
         """Put what no entry carries after all in front of the outbox again."""
