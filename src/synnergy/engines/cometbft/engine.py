@@ -44,8 +44,9 @@ from synnergy.engines.waiting import Submitted, WaitingRoom
 from synnergy.rejected import Rejected
 from synnergy.state.store import StoreFull
 
-#: How often CometBFT is asked how it is, in seconds.
+#: How often CometBFT is asked how it is, in seconds: while it catches up, and afterwards.
 WATCH_SECONDS = 1.0
+SETTLED_SECONDS = 3.0
 #: How long another thread of this process may keep CometBFT from being answered, in seconds:
 #: beside a busy one a round trip took up to 11 ms at Python's 5 ms, and up to 4 ms at this.
 SWITCH_SECONDS = 0.001
@@ -268,8 +269,9 @@ class CometEngine:
         while not self._stopping.is_set():
             now = time.monotonic()
             if now >= due:
-                due = now + WATCH_SECONDS
                 self._ask()
+                settled = self.peers and not self.catching_up
+                due = now + (SETTLED_SECONDS if settled else WATCH_SECONDS)
             pause = due - now
             try:
                 self._pruner.step()
