@@ -9,7 +9,7 @@ in one synced write (CHAIN-5). The same transactions give the same app hashes on
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
+from collections import ChainMap, OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -303,7 +303,9 @@ class Application:
         executed: list[Executed] = []
         stored: list[StoredTransaction] = []
         writes: dict[int, WriteSet] = {}
-        around = self.surroundings(proposal.height, proposal.time, journal, payloads.kept)
+        carried: dict[PayloadKey, Payload] = {}
+        at_hand = ChainMap(carried, payloads.kept)
+        around = self.surroundings(proposal.height, proposal.time, journal, at_hand)
         for index, raw in enumerate(proposal.transactions):
             if index in archived:
                 kept = archived[index]
@@ -318,15 +320,19 @@ class Application:
                 executed.append(inadmissible(bytes(32), transaction))
                 continue
             stored.append(detach(transaction))
-            payloads.keep(payloads_of(transaction))
-            attachments = transaction.attachments
-            if attachments and any(attachment.salt for attachment in attachments):
+            carried.clear()
+            carried.update(payloads_of(transaction))
+            if any(attachment.salt for attachment in transaction.attachments):
                 mark = journal.checkpoint()
                 done = run_transaction(transaction, journal, around)
                 writes[index] = WriteSet(tuple(journal.written(mark)))
                 journal.commit(mark)
             else:
                 done = run_transaction(transaction, journal, around)
+            if done.result.status != "inadmissible":
+                payloads.keep(carried)
+            elif carried:
+                writes[index] = WriteSet(())
             for commitment, output in done.outputs:
                 payloads.keep({(payload_database(output.salt), commitment): output})
             payloads.erase(done.erasures, transaction.id, journal)

@@ -146,9 +146,13 @@ def _again(source: Store, block: StoredBlock) -> tuple[Proposal, dict[int, Archi
 
 
 def _is_signed(archived: Archived) -> bool:
-    """Whether the body is the result's, and signed: that much shows without its attachments."""
+    """Whether the body is the result's, and signed: that much shows without its attachments.
+
+    The result of what somebody else than its sender signed names no transaction.
+    """
     envelope = decode_trusted(archived.stored.content, Envelope)
-    if archived.result.transaction != transaction_id(envelope.body):
+    named, inadmissible = archived.result.transaction, archived.result.status == "inadmissible"
+    if named != transaction_id(envelope.body) and not (inadmissible and named == bytes(32)):
         return False
     message = signing_bytes(envelope.body)
     return [
