@@ -80,6 +80,17 @@ def test_an_older_one_where_the_newest_is_not_proved(answers: Answers) -> None:
     assert find_trust(GENESIS, (A,)).trust_height == 40
 
 
+def test_a_member_that_claims_many_snapshots_keeps_nobody_busy(answers: Answers) -> None:
+    """Each claim could cost as long as a silent node is given."""
+    answers |= {
+        (A, "/v1/light"): view(1, 2_000, *range(1_900, 100, -1)),
+        (A, "/v1/commits/500"): proof(500),
+        (B, "/v1/light"): view(1, 70, 60),
+        (B, "/v1/commits/60"): proof(60),
+    }
+    assert find_trust(GENESIS, (A, B)).trust_height == 60
+
+
 LIES: dict[str, bytes] = {
     "other validators": proof(60, {"e": 10, "f": 20}),
     "too little power": encode(

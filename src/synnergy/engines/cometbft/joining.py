@@ -22,6 +22,7 @@ from synnergy.chain.snapshot import has_blocks
 from synnergy.engines.cometbft.files import URL, NodeSettings, StateSync
 from synnergy.engines.cometbft.members import read_member
 from synnergy.engines.cometbft.relay import LightView
+from synnergy.engines.cometbft.snapshots import KEPT
 from synnergy.receipts.comet import LightHeader, header_hash
 from synnergy.receipts.file import MAX_FILE_BYTES
 from synnergy.receipts.light import LightProof, check_light
@@ -80,7 +81,9 @@ def find_trust(genesis: Genesis, addresses: Sequence[str]) -> StateSync:
         raise CannotJoin(
             f"none of the members answers for CometBFT's light client: {', '.join(usable)}"
         )
-    heights = sorted({height for one in members for height in one.view.snapshots}, reverse=True)
+    # Of each member those that it can have at all: one that lies keeps nobody busy.
+    claimed = {height for one in members for height in one.view.snapshots[:KEPT]}
+    heights = sorted(claimed, reverse=True)
     refused = ""
     for height in heights:
         # The light client asks for the two headers after a snapshot as well.
