@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from synnergy.chain import verified
 from synnergy.chain.application import MAX_BLOCK_BYTES, Application, BadNode
 from synnergy.chain.block import Proposal
 from synnergy.chain.verified import Authenticator
+from synnergy.identity.authenticate import Transaction, authenticate
 from synnergy.opcodes import ledger as money
 from synnergy.rejected import Rejected
 from synnergy.state import records
@@ -217,3 +219,23 @@ def test_signatures_verified_ahead_are_the_same(tmp_path: Path) -> None:
         assert not alone.remembered
         assert [ahead(one) for one in given] == [alone(one) for one in given]
     ledger.close()
+
+
+def test_a_proposal_of_rubbish_costs_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CHAIN-6: its proposer may put millions of entries of a byte into one block."""
+    looked_at: list[bytes] = []
+
+    def counting(raw: bytes, chain_id: str) -> Transaction | Rejected:
+        looked_at.append(raw)
+        return authenticate(raw, chain_id)
+
+    monkeypatch.setattr(verified, "authenticate", counting)
+    store = Store.open(tmp_path / "data")
+    with ThreadPoolExecutor(3) as pool:
+        application = Application(store, genesis(), pool)
+        rubbish = Proposal(1, application.header.time, (b"x",) * 1_000_000)
+        assert application.process(rubbish) is not None
+    assert len(looked_at) <= verified.AT_A_TIME + 1
+    store.close()

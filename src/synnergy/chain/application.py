@@ -272,9 +272,7 @@ class Application:
         if sum(map(len, proposal.transactions)) > MAX_BLOCK_BYTES:
             return Rejected("CHAIN-6", "bad_proposal", "the block is too large")
         gas = 0
-        self.authenticate.ahead(proposal.transactions)
-        for index, raw in enumerate(proposal.transactions):
-            transaction = self.authenticate(raw)
+        for index, transaction in enumerate(self.authenticate.each(proposal.transactions)):
             if isinstance(transaction, Rejected):
                 return Rejected(
                     "CHAIN-6", "bad_proposal", f"transaction {index}: {transaction.message}"

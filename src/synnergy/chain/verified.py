@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 
 from synnergy.identity.authenticate import Transaction, authenticate
@@ -18,6 +18,8 @@ from synnergy.rejected import Rejected
 REMEMBERED_BYTES = 64 * 1024 * 1024
 #: Transactions that a thread of the pool takes at a time.
 _SLICE = 32
+#: Transactions that are verified before the first of them is looked at.
+AT_A_TIME = 1_024
 
 
 class Authenticator:
@@ -43,6 +45,15 @@ class Authenticator:
         if isinstance(transaction, Transaction):
             self._remember(transaction)
         return transaction
+
+    def each(self, raws: Sequence[bytes]) -> Iterator[Transaction | Rejected]:
+        """All of them in order, as `ahead` prepares them: a part at a time, so that whoever stops
+        at the first that is none has not paid for millions that a stranger put behind it."""
+        for start in range(0, len(raws), AT_A_TIME):
+            part = raws[start : start + AT_A_TIME]
+            self.ahead(part)
+            for raw in part:
+                yield self(raw)
 
     def ahead(self, raws: Sequence[bytes]) -> None:
         """Verify those that are about to be asked for, on all threads of the pool."""
