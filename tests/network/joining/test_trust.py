@@ -12,7 +12,14 @@ from synnergy.chain.application import Application
 from synnergy.chain.genesis import chain_id_of
 from synnergy.engines.cometbft import joining
 from synnergy.engines.cometbft.files import SETTINGS_FORMAT, NodeSettings, StateSync
-from synnergy.engines.cometbft.joining import CannotJoin, begin_with, find_trust
+from synnergy.engines.cometbft.joining import (
+    AGAIN_SECONDS,
+    STILL_SECONDS,
+    CannotJoin,
+    Stranded,
+    begin_with,
+    find_trust,
+)
 from synnergy.engines.cometbft.relay import LightView
 from synnergy.receipts.comet import header_hash
 from synnergy.receipts.light import LightProof
@@ -157,4 +164,39 @@ def test_only_a_node_without_blocks_takes_a_snapshot(
     with store.write() as batch:
         batch.put("meta", b"height", (61).to_bytes(8, "big"))
     assert begin_with(application, settings) is None
+    store.close()
+
+
+def test_a_node_that_needs_blocks_which_nobody_keeps_says_so(
+    answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genesis = network(FIRST, (A, B))
+    own = genesis.validators[1].node_id
+    store = Store.open(tmp_path / "data")
+    application = Application(store, genesis)
+    now = 0.0
+    monkeypatch.setattr(joining.time, "monotonic", lambda: now)
+    stranded = Stranded(application, (C,), own)
+
+    def told(later: float) -> str:
+        nonlocal now
+        now += later
+        stranded.look()
+        return stranded.reason
+
+    answers |= {
+        (A, "/v1/light"): view(60, 90, 80),
+        (B, "/v1/light"): view(0, 0),  # its own, which it doesn't ask
+        (C, "/v1/light"): view(1, 90),
+    }
+    assert told(0) == told(STILL_SECONDS + 1) == ""  # C still has them
+    answers[C, "/v1/light"] = view(70, 90)
+    assert told(1) == ""
+    assert told(AGAIN_SECONDS).startswith("the members keep blocks from 60 on")
+    assert "needs block 1: start it with --state-sync" in stranded.reason
+    monkeypatch.setattr(Application, "height", 40)
+    assert told(1) == ""
+    assert "priv_validator_state.json" in told(STILL_SECONDS + 1)
+    answers.clear()
+    assert told(AGAIN_SECONDS + 1) == ""  # nobody answers: nothing is known
     store.close()

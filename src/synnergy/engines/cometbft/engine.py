@@ -31,6 +31,7 @@ from synnergy.engines.cometbft.files import (
     write_config,
 )
 from synnergy.engines.cometbft.handler import ApplicationHandler
+from synnergy.engines.cometbft.joining import Stranded
 from synnergy.engines.cometbft.members import endpoints
 from synnergy.engines.cometbft.mempool import MAX_WAITING, Mempool
 from synnergy.engines.cometbft.posting import Poster
@@ -116,6 +117,8 @@ class CometEngine:
         self._server = AbciServer(socket, handler, self._fault)
         self._process = self._new_process()
         self._node_id = read_identity(layout).node_id
+        self._stranded = Stranded(application, settings.members, self._node_id)
+        self._syncs = sync is not None
         self._rpc = CometRpc(settings.rpc)
         #: What nodes that join may ask of CometBFT.
         self.relay = LightRelay(self._rpc, self._snapshots)
@@ -188,11 +191,13 @@ class CometEngine:
         """Check a transaction and let it travel to the network, or say why not (ENG-3)."""
         if self.catching_up and self._room.closed is None:
             height = self.application.height
+            stranded = self._stranded.reason
             return Rejected(
                 "ENG-3",
                 "catching_up",
                 f"this node is at height {height} and still catching up with the network, so it"
-                " cannot judge a transaction; try again, or another node",
+                " cannot judge a transaction; try again, or another node"
+                + (f" ({stranded})" if stranded else ""),
             )
         return self._mempool.submit(raw)
 
@@ -301,6 +306,8 @@ class CometEngine:
         with suppress(CometUnreachable, RpcError):
             self.catching_up = self._rpc.status().sync_info.catching_up
             self.peers = len(self._rpc.net_info().peers)
+        if self.catching_up and (self.application.height or not self._syncs):
+            self._stranded.look()
         now = time.monotonic()
         if self.peers or not self._named_peers:
             self._alone_since = now

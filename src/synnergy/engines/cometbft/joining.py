@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -27,11 +28,16 @@ from synnergy.receipts.comet import LightHeader, header_hash
 from synnergy.receipts.file import MAX_FILE_BYTES
 from synnergy.receipts.light import LightProof, check_light
 from synnergy.rejected import Rejected
+from synnergy.state import records
 from synnergy.wire.codec import decode
 
 #: Where a member's API serves CometBFT's light client.
 LIGHT: Final = "/v1/light"
 MAX_VIEW_BYTES: Final = 64 * 1024
+#: Seconds without a block, while catching up, after which a node asks whether there is a way; and
+#: until it asks again.
+STILL_SECONDS: Final = 30.0
+AGAIN_SECONDS: Final = 60.0
 #: Members that CometBFT's light client compares with each other.
 MOST_SERVERS: Final = 4
 
@@ -109,6 +115,50 @@ def find_trust(genesis: Genesis, addresses: Sequence[str]) -> StateSync:
     raise CannotJoin(
         f"no snapshot of the members is followed by blocks that prove it{refused}; try again"
     )
+
+
+class Stranded:
+    """Whether a node that catches up waits for blocks that nobody keeps any more (NET-34).
+
+    CometBFT would wait for them for ever, and say nothing.
+    """
+
+    def __init__(self, application: Application, members: Sequence[str], node_id: str) -> None:
+        """`members` are addresses beside those that state knows."""
+        self._application = application
+        self._members = members
+        self._node_id = node_id
+        self._height: int = -1
+        self._due = 0.0
+        #: What to do about it, "" where nothing is known to be wrong.
+        self.reason = ""
+
+    def look(self) -> None:
+        """Called often, by one thread; asks the members where nothing moved for a while."""
+        height, now = self._application.height, time.monotonic()
+        if height != self._height:
+            self._height, self._due, self.reason = height, now + STILL_SECONDS, ""
+        elif now >= self._due:
+            told, self.reason = self.reason, self._ask_members(height)
+            self._due = time.monotonic() + AGAIN_SECONDS
+            if self.reason and self.reason != told:
+                _log.error("left behind", extra={"height": height, "reason": self.reason})
+
+    def _ask_members(self, height: int) -> str:
+        nodes = records.validators.scan(self._application.journal())
+        known = [one.endpoint for _, one in nodes if one.node_id.hex() != self._node_id]
+        addresses = [one.rstrip("/") for one in (*self._members, *known) if re.match(URL, one)]
+        members = [one for address in dict.fromkeys(addresses) if (one := _ask(address))]
+        if not members or any(one.view.earliest <= height + 1 for one in members):
+            return ""
+        first = min(one.view.earliest for one in members)
+        lacks = f"the members keep blocks from {first} on, and this node needs block {height + 1}"
+        if height:
+            return (
+                f"{lacks}: move data, cometbft/data (but its priv_validator_state.json) and"
+                " snapshots out of its home, and start it with --state-sync"
+            )
+        return f"{lacks}: start it with --state-sync"
 
 
 def _ask(address: str) -> _Member | None:
