@@ -128,9 +128,10 @@ class Network:
         load.check()
 
     def story(self) -> str:
-        """The last lines of each log, for whoever reads why a test failed."""
+        """How each is and the last lines of its log, for whoever reads why a test failed."""
         return "\n".join(
-            f"--- validator {validator.index}\n{validator.said()[-3_000:]}"
+            f"--- validator {validator.index}: {validator.failure() or validator.health()}\n"
+            f"{validator.said()[-2_000:]}"
             for validator in self.validators
         )
 

@@ -18,7 +18,7 @@ from tests.network.support import eventually
 from tests.network.validators import Validator
 
 #: Left for the store's own file, in bytes: some blocks' worth.
-ROOM = 1 << 20
+ROOM = 256 << 10
 DISK = 256 << 20
 
 
