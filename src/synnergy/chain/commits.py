@@ -8,14 +8,14 @@ signatures, and its validators once for each set.
 from __future__ import annotations
 
 from synnergy.chain.archive import Get, height_key
-from synnergy.chain.genesis import Genesis
+from synnergy.chain.genesis import Genesis, first_validators
 from synnergy.receipts.comet import (
     Committed,
     SignedHeader,
     ValidatorPower,
     Validators,
 )
-from synnergy.receipts.light import LightProof, trusted_validators
+from synnergy.receipts.light import LightProof
 from synnergy.rejected import Rejected
 from synnergy.state.store import Batch, View
 from synnergy.wire.codec import Struct, decode_trusted, encode
@@ -28,16 +28,6 @@ class ValidatorSet(Struct, frozen=True):
     """A set in order, kept under its hash."""
 
     validators: Validators
-
-
-def first_validators(genesis: Genesis) -> bytes | None:
-    """The hash of the set that a network begins with; None for a chain of one node."""
-    voting = tuple(
-        ValidatorPower(bytes.fromhex(validator.public_key), validator.power)
-        for validator in genesis.validators
-        if validator.power
-    )
-    return trusted_validators(voting) if voting else None
 
 
 def needed_commits(view: View, after: int, upto: int, limit: int) -> list[int]:

@@ -13,6 +13,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from synnergy.receipts.comet import ValidatorPower
+from synnergy.receipts.light import trusted_validators
 from synnergy.state import records
 from synnergy.wire.calendar import rfc3339
 from synnergy.wire.codec import Struct, encode
@@ -152,6 +154,16 @@ def genesis_hash(genesis: Genesis) -> bytes:
 def chain_id_of(genesis: Genesis) -> str:
     """The chain's name and 32 hex digits of the hash of its genesis, at most 50 characters."""
     return f"{genesis.name}-{genesis_hash(genesis).hex()[:32]}"
+
+
+def first_validators(genesis: Genesis) -> bytes | None:
+    """The hash of the set that a network begins with; None for a chain of one node."""
+    voting = tuple(
+        ValidatorPower(bytes.fromhex(validator.public_key), validator.power)
+        for validator in genesis.validators
+        if validator.power
+    )
+    return trusted_validators(voting) if voting else None
 
 
 def encode_genesis_file(genesis: Genesis) -> bytes:

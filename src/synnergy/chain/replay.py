@@ -28,8 +28,8 @@ from synnergy.chain.block import (
     is_signed,
     previous_of,
 )
-from synnergy.chain.commits import first_validators, light_proof, load_commit
-from synnergy.chain.genesis import Genesis
+from synnergy.chain.commits import light_proof, load_commit
+from synnergy.chain.genesis import Genesis, first_validators
 from synnergy.identity.keys import verify_signature
 from synnergy.opcodes.context import Payload
 from synnergy.pipeline import TransactionResult

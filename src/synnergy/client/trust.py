@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from synnergy.chain.commits import first_validators
-from synnergy.chain.genesis import Genesis, chain_id_of
+from synnergy.chain.genesis import Genesis, chain_id_of, first_validators
 from synnergy.client.failures import ClientError, refused
 from synnergy.receipts.comet import LightHeader
 from synnergy.receipts.file import MAX_FILE_BYTES

@@ -13,12 +13,11 @@ from synnergy.chain.archive import height_key
 from synnergy.chain.commits import (
     ARCHIVED,
     archived_proof,
-    first_validators,
     light_proof,
     load_commit,
     needed_commits,
 )
-from synnergy.chain.genesis import chain_id_of
+from synnergy.chain.genesis import chain_id_of, first_validators
 from synnergy.engines.cometbft.archivist import AT_A_TIME, Archivist
 from synnergy.engines.cometbft.commits import BadAnswer, committed, validator_set
 from synnergy.engines.cometbft.rpc import CometUnreachable, RpcError, Status

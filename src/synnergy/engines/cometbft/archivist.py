@@ -14,14 +14,13 @@ from typing import Final, Protocol
 from synnergy.chain.archive import height_key, load_block
 from synnergy.chain.commits import (
     ARCHIVED,
-    first_validators,
     load_commit,
     load_validators,
     needed_commits,
     save_commit,
     save_steps,
 )
-from synnergy.chain.genesis import Genesis, chain_id_of
+from synnergy.chain.genesis import Genesis, chain_id_of, first_validators
 from synnergy.engines.cometbft.commits import BadAnswer
 from synnergy.engines.cometbft.members import read_member
 from synnergy.engines.cometbft.proofs import CommitRpc, fetch_commit

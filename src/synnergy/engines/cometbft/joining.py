@@ -17,8 +17,7 @@ from typing import Final
 import msgspec
 
 from synnergy.chain.application import Application
-from synnergy.chain.commits import first_validators
-from synnergy.chain.genesis import Genesis, chain_id_of
+from synnergy.chain.genesis import Genesis, chain_id_of, first_validators
 from synnergy.chain.snapshot import has_blocks
 from synnergy.engines.cometbft.files import URL, NodeSettings, StateSync
 from synnergy.engines.cometbft.members import read_member
