@@ -207,6 +207,18 @@ def test_what_no_block_takes_travels_anew(node: Node, monkeypatch: pytest.Monkey
     assert node.block(entry) == ["ok", "ok"] and node.outbox() == []
 
 
+def test_all_that_waits_travels_again_once_comet_bft_starts_anew(node: Node) -> None:
+    """NET-36: what other nodes brought too."""
+    mine, theirs = node.accept(transfer(node, 0)), transfer(node, 1)
+    taken = node.outbox()
+    node.mempool.mark(taken, mine.raw)
+    assert node.mempool.check(mine.raw) is None and node.mempool.check(theirs) is None
+    node.mempool.forgotten()
+    assert not node.mempool.recheck(theirs)
+    assert [submitted.raw for submitted in node.outbox()] == [mine.raw, theirs]
+    assert node.mempool.check(theirs) is None and node.mempool.recheck(theirs)
+
+
 def test_nobody_else_s_signature_passes_for_the_sender_s(node: Node) -> None:
     """TX-5: an entry with a body that a stranger signed carries nothing of its sender's."""
     mine = node.accept(transfer(node, 0))

@@ -297,10 +297,10 @@ class CometEngine:
                 return
             _log.info("cometbft rests", extra={"height": self.application.height})
             self._process.stop()
+            self._mempool.forgotten()  # before the next one has entries that were not
             let_go(self._layout, self._binary)
             self._process = self._new_process()
             self._process.start()
-        self._mempool.forgotten()
 
     def _ask(self) -> None:
         with suppress(CometUnreachable, RpcError):

@@ -139,13 +139,16 @@ class Mempool:
         self._outbox.append(submitted)
 
     def forgotten(self) -> None:
-        """CometBFT started anew, with no entries: what came to this node first travels again."""
+        """CometBFT ended, and starts anew with no entries: all that waits travels again.
+
+        That of others too: their nodes may be no more, and what waits in no entry is in no block.
+        """
         with self._room.lock:
             self._entries.clear()
+            self._own.update(self._room.waiting)
             for submitted in self._room.waiting.values():
-                if submitted.transaction in self._own and submitted.entry is not None:
-                    submitted.entry = None
-                    self._outbox.append(submitted)
+                if submitted.entry is not None:
+                    self._send_anew(submitted)
             self._room.lock.notify_all()
 
     # ---- the outbox --------------------------------------------------------------------------
