@@ -386,3 +386,12 @@ def test_document_has_no_loose_ends() -> None:
     named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert named <= schemas.keys()
     assert "HTTPValidationError" not in text
+
+
+def test_a_chain_of_one_node_serves_no_light_client(world: World) -> None:  # NET-33
+    for answer in (
+        world.client.get("/v1/light"),
+        world.client.post("/v1/light", json={"jsonrpc": "2.0", "id": 1, "method": "commit"}),
+    ):
+        assert answer.status_code == 404
+        assert answer.json()["error"]["code"] == "not_found"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,27 +11,11 @@ import pytest
 from synnergy.client.api import Node
 from synnergy.client.genesis import NewLedger
 from synnergy.client.home import Home
-from synnergy.client.network import Member, open_network
+from synnergy.client.network import open_network
+from tests.network.joining.driver import running
 from tests.network.joining.test_real_network import carry, holding
 from tests.network.membership.test_real_network import Commands, app_hash, health
 from tests.network.support import eventually
-
-ROOT = Path(__file__).parents[3]
-
-
-@contextmanager
-def running(member: Member, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    words = ("--home", str(member.home), "start", "--listen", member.listen)
-    command = [sys.executable, "-m", "tests.network.joining.driver", *words]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
-        try:
-            yield process
-            process.terminate()
-            assert process.wait(60) == 0, log.read_text()[-2_000:]
-        finally:
-            process.kill()
-            process.wait()
 
 
 def test_validators_rest_and_the_ledger_goes_on(
@@ -54,7 +35,7 @@ def test_validators_rest_and_the_ledger_goes_on(
     logs = [tmp_path / f"{member.name}.log" for member in members]
     with ExitStack() as stack:
         processes = [
-            stack.enter_context(running(member, log))
+            stack.enter_context(running(10, log, member.home, member.listen))
             for member, log in zip(members, logs, strict=True)
         ]
         for member, log in zip(members, logs, strict=True):
