@@ -179,13 +179,17 @@ class Supervisor:
         self._display = display
         self._seconds = seconds
         self._ready = False
+        self._asked_to_stop = False
         self._stopping = threading.Event()
         self._hashes: dict[int, dict[str, str]] = {}
         self._diverged: set[int] = set()
 
     def stop(self) -> None:
-        """Let `run` end all validators and return; may be called from a signal's handler."""
-        self._stopping.set()
+        """Let `run` end all validators and return; may be called from a signal's handler.
+
+        That may interrupt the thread that holds an event's lock, so none is taken here.
+        """
+        self._asked_to_stop = True
 
     def run(self) -> None:
         """Supervise until `stop`; then end all of them, and return when they are gone."""
@@ -205,7 +209,8 @@ class Supervisor:
 
     def _supervise(self) -> None:
         until: float | None = None
-        while not self._stopping.wait(LOOK_SECONDS):
+        while not self._asked_to_stop:
+            time.sleep(LOOK_SECONDS)
             now = time.monotonic()
             for validator in self.validators:
                 self._look_after(validator, now)

@@ -239,6 +239,16 @@ Supervisor(LocalNetwork(made.home, CHAIN, made.members), news, 3.0, None, fake).
 """
 
 
+def test_a_signal_may_come_at_any_moment(network: LocalNetwork) -> None:
+    """Its handler runs in whichever thread holds a lock at that moment, and waits for none."""
+    supervisor = Supervisor(network, News(), 0.2, None, fake)
+    handler = threading.Thread(target=supervisor.stop, daemon=True)
+    with supervisor._stopping._cond:  # type: ignore[attr-defined]
+        handler.start()
+        handler.join(10)
+    assert not handler.is_alive()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
 def test_a_supervisor_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", RUN, tmp_path], stdout=subprocess.PIPE)
