@@ -67,6 +67,12 @@ def test_a_panic_without_a_log_line(ledger: Ledger) -> None:
     assert isinstance(told, str) and "after block 2" in told and "odd" in told
 
 
+def test_a_full_disk(ledger: Ledger) -> None:
+    said = "write data/write-file-atomic-1: no space left on device"
+    told = read_failure(ledger.application, parse_line(line("CONSENSUS FAILURE!!!", said)))
+    assert isinstance(told, str) and "make room" in told and said in told
+
+
 @pytest.mark.parametrize(
     ("message", "error"),
     [

@@ -32,6 +32,7 @@ _QUOTED: Final = 100
 _FAILURE = "CONSENSUS FAILURE"
 #: So says a node that catches up of a block that more than two thirds signed.
 _CATCHING_UP = "Error in validation"
+_FULL = "no space left on device"
 _WRONG = re.compile(
     r"wrong Block\.Header\.(AppHash|LastResultsHash)\.\s+Expected ([0-9A-F]*), got ([0-9A-F]*)"
 )
@@ -67,6 +68,11 @@ def is_failure(line: LogLine) -> bool:
 def read_failure(application: Application, line: LogLine) -> Divergence | str:
     """What differs, or where that is nothing of ours CometBFT's own words."""
     wrong = _WRONG.search(_said(line))
+    if wrong is None and _FULL in _said(line):
+        return (
+            f"CometBFT could not write after block {application.height}: the disk is full; make"
+            f" room, and start the node again ({_said(line)[:1_000]})"
+        )
     if wrong is None:
         return f"CometBFT left consensus after block {application.height}: {_said(line)[:1_000]}"
     what, own, agreed = wrong.groups()
