@@ -108,8 +108,8 @@ def init(
 ) -> Reply:
     """Make this home that of a node which joins a network: keys, settings, what it asks for.
 
-    Keys that are there are kept; given again, it changes the settings. Who reads the printed
-    statement learns nothing secret.
+    Keys that are there are kept; given again, it writes all settings anew, and those that are not
+    named as they are at first. Who reads the printed statement learns nothing secret.
     """
     # Imported here, for what makes homes is of no use to the other commands.
     from synnergy.client.joining import ask_to_join, make_home, read_network

@@ -233,8 +233,9 @@ def make_keys(home: Home, settings: NodeSettings) -> Identity:
     layout = Layout(home.root)
     try:
         home.root.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
-        identity = read_identity(layout) if layout.consensus_key.exists() else create_keys(layout)
+        # First, since it refuses what cannot be used: then no keys are left behind.
         save_settings(layout, settings)
+        identity = read_identity(layout) if layout.consensus_key.exists() else create_keys(layout)
     except BadFiles as bad:
         raise WrongUse("bad_validator", str(bad)) from None
     except OSError as error:

@@ -133,6 +133,18 @@ def test_a_program_that_cannot_be_run(single: Single, tmp_path: Path) -> None:
     assert single.exits[0].status != 0 and "cannot be run" in single.exits[0].lines[-1]
 
 
+def test_the_reason_of_a_panic_is_its_last_word(single: Single, tmp_path: Path) -> None:
+    trace = "goroutine 1 [running]:" + "\\n\\tmain.go:52 +0x21f" * 50
+    panicking = tmp_path / "panicking"
+    panicking.write_text(f"#!/bin/sh\nprintf 'panic: no such block\\n\\n{trace}\\n'; exit 2\n")
+    panicking.chmod(0o755)
+    single.binary = panicking
+    process = single.process()
+    process.start()
+    eventually(lambda: single.exits, "the exit")
+    assert single.exits[0].lines[-1] == "panic: no such block"
+
+
 def test_one_that_does_not_end_is_ended(single: Single, tmp_path: Path) -> None:
     stubborn = tmp_path / "stubborn"
     stubborn.write_text("#!/bin/sh\ntrap '' TERM\necho ready\nwhile :; do sleep 0.1; done\n")

@@ -27,6 +27,8 @@ VERSION: Final = "0.38.25"
 ENVIRONMENT_VARIABLE: Final = "SYNNERGY_COMETBFT"
 #: Lines that are kept for whoever asks why it ended.
 KEPT_LINES: Final = 20
+#: How the line begins in which Go says why a program ends; what follows are its goroutines.
+PANIC: Final = "panic: "
 #: A line of its log is cut here; a panic prints long ones.
 MAX_LINE: Final = 4_096
 #: How long it may take to end by itself, in seconds.
@@ -213,7 +215,9 @@ class CometProcess:
     def _hear(self, line: LogLine) -> None:
         # What it complains of while it ends, such as lost connections, is as it should be.
         level = logging.DEBUG if self._stopping else _LEVELS.get(line.level, logging.DEBUG)
-        if not line.level or level > logging.DEBUG:
+        # After the reason of a panic come more lines than are kept, of use to nobody here.
+        panicked = bool(self._lines) and self._lines[-1].startswith(PANIC)
+        if not panicked and (not line.level or level > logging.DEBUG):
             self._lines.append(line.text)
         extra = {"component": line.module, "said": line.message, "fields": line.fields}
         _log.log(level, "cometbft", extra=extra)
