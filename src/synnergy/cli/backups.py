@@ -11,10 +11,15 @@ from synnergy.cli.command import command
 from synnergy.cli.reply import Reply, listing, plain, reply
 from synnergy.cli.session import Session
 from synnergy.client import backup as backups
+from synnergy.client.home import load_genesis
 
 ONE_SIGNER = (
     "never run it beside the node it was taken from: two nodes that sign with one key make two"
     " chains of one"
+)
+VALIDATOR = (
+    "a validator does not go on from a backup: it joins anew, with an empty home; this one can be"
+    " read, with `synnergy chain replay`"
 )
 
 
@@ -67,5 +72,5 @@ def restore(
         fields,
         plain(f"{home.root} is restored from {file}"),
         listing(shown),
-        plain(ONE_SIGNER),
+        plain(VALIDATOR if load_genesis(home.genesis).validators else ONE_SIGNER),
     )
