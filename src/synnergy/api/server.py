@@ -36,6 +36,7 @@ from synnergy.engines.solo import SoloEngine
 from synnergy.gas.schedule import BrokenSchedule
 from synnergy.identity.keys import KeyPair
 from synnergy.state.store import DEFAULT_MAP_BYTES, Store, StoreFull, StoreLocked
+from synnergy.wire.codec import read_json
 
 DATA = "data"
 GENESIS = "genesis.json"
@@ -232,7 +233,7 @@ def _read_genesis(path: Path) -> Genesis:
 
 def _read_key(path: Path, genesis: Genesis) -> KeyPair:
     try:
-        seed = msgspec.json.decode(path.read_bytes(), type=_NodeKey).seed
+        seed = read_json(path.read_bytes(), _NodeKey).seed
     except OSError as error:
         raise ServeError(f"{path} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError):

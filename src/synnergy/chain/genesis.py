@@ -17,7 +17,7 @@ from synnergy.receipts.comet import ValidatorPower
 from synnergy.receipts.light import trusted_validators
 from synnergy.state import records
 from synnergy.wire.calendar import rfc3339
-from synnergy.wire.codec import Struct, encode
+from synnergy.wire.codec import Struct, encode, read_json
 from synnergy.wire.types import Address, Amount, Count, Jurisdiction, Text, Time
 
 HexKey = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$(?!\n)", description="hex, or empty")]
@@ -209,10 +209,10 @@ def decode_genesis_file(content: bytes) -> Genesis:
     Raises BadGenesis where it is malformed, or says something else than its genesis does.
     """
     try:
-        file = msgspec.json.decode(content, type=_AnyFile)
+        file = read_json(content, _AnyFile)
         if file.app_state is msgspec.UNSET:
-            return _checked(msgspec.json.decode(content, type=GenesisFile))
-        return _checked_network(msgspec.json.decode(content, type=NetworkGenesisFile))
+            return _checked(read_json(content, GenesisFile))
+        return _checked_network(read_json(content, NetworkGenesisFile))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadGenesis(f"the genesis file is malformed: {error}") from error
 
@@ -220,7 +220,7 @@ def decode_genesis_file(content: bytes) -> Genesis:
 def decode_app_state(content: bytes) -> Genesis:
     """Our genesis out of CometBFT's, as it hands it over. Raises BadGenesis."""
     try:
-        return msgspec.json.decode(content, type=Genesis)
+        return read_json(content, Genesis)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadGenesis(f"the app_state is malformed: {error}") from error
 

@@ -26,6 +26,7 @@ import msgspec
 from synnergy.client.network import LocalNetwork, Member
 from synnergy.engines.cometbft.files import Layout
 from synnergy.engines.cometbft.tether import tethered
+from synnergy.wire.codec import read_json
 
 #: How long a validator may take to end when it is asked to, in seconds.
 GRACE_SECONDS: Final = 30.0
@@ -270,7 +271,7 @@ class Supervisor:
 def observe(api: httpx.Client, chain_id: str) -> Observed | None:
     """How a validator is; None where it does not answer."""
     try:
-        health = msgspec.json.decode(api.get("/health").content, type=_Health)
+        health = read_json(api.get("/health").content, _Health)
     except (httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     if health.chain_id != chain_id:

@@ -14,13 +14,13 @@ from typing import TypeVar
 from urllib.parse import quote as quote_path
 
 import httpx
-import msgspec
 
 from synnergy.client import replies
 from synnergy.client.connection import DEFAULT_NODE, Connection, decode_reply
 from synnergy.client.failures import ClientError
 from synnergy.client.nodes import Nodes, at_hand
 from synnergy.client.streams import LINES, Stream, follow_events
+from synnergy.wire.codec import read_json, read_msgpack
 from synnergy.wire.transaction import MAX_ENVELOPE_BYTES
 
 T = TypeVar("T")
@@ -130,9 +130,9 @@ class Node:
         query = [("wait", f"{wait:g}")]
         response = self._nodes.hand_over("/v1/transactions", envelope, query, wait)
         if response.status_code == 409:
-            said = decode_reply(response.content, replies.ErrorReply, msgspec.json.decode)
+            said = decode_reply(response.content, replies.ErrorReply, read_json)
             return replies.TransactionReply("", "dropped", why=said.error)
-        reply = decode_reply(response.content, replies.TransactionReply, msgspec.json.decode)
+        reply = decode_reply(response.content, replies.TransactionReply, read_json)
         self._nodes.saw(reply.height or 0)
         return reply
 
@@ -143,7 +143,7 @@ class Node:
             lambda connection, silence: connection.post(
                 "/v1/quotes", envelope, silence=max(silence, QUOTE_SECONDS)
             ),
-            lambda response: decode_reply(response.content, replies.Quote, msgspec.json.decode),
+            lambda response: decode_reply(response.content, replies.Quote, read_json),
         )
 
     def transaction(self, identifier: str) -> replies.TransactionReply | None:
@@ -208,9 +208,7 @@ class Node:
         path = f"/v1/payloads/{commitment}"
         return self._nodes.ask(
             lambda connection, silence: connection.get(path, (), headers, silence),
-            lambda response: decode_reply(
-                response.content, replies.Payload, msgspec.msgpack.decode
-            ),
+            lambda response: decode_reply(response.content, replies.Payload, read_msgpack),
             at_hand,
             signed=True,
         )
@@ -278,7 +276,7 @@ class Node:
     ) -> T:
         return self._nodes.ask(
             lambda connection, silence: connection.get(path, [*query.items()], None, silence),
-            lambda response: decode_reply(response.content, kind, msgspec.json.decode),
+            lambda response: decode_reply(response.content, kind, read_json),
             settled,
         )
 
@@ -315,5 +313,5 @@ def _undropped(response: httpx.Response) -> bool:
     """Whether a node knows of a transaction, and more than that it dropped it."""
     if response.status_code != 200:
         return at_hand(response)
-    reply = decode_reply(response.content, replies.TransactionReply, msgspec.json.decode)
+    reply = decode_reply(response.content, replies.TransactionReply, read_json)
     return reply.status != "dropped"

@@ -16,7 +16,7 @@ from typing import Annotated, BinaryIO, Final
 import msgspec
 from msgspec import Meta
 
-from synnergy.wire.codec import MAX_BYTES
+from synnergy.wire.codec import MAX_BYTES, read_json
 
 FORMAT: Final = 1
 HEAD: Final = "backup.json"
@@ -178,7 +178,7 @@ def _read(file: BinaryIO, size: int) -> bytes:
 
 def _decode_head(name: str, content: bytes) -> Head:
     try:
-        head = msgspec.json.decode(content, type=Head) if name == HEAD else None
+        head = read_json(content, Head) if name == HEAD else None
     except (msgspec.DecodeError, UnicodeDecodeError):
         head = None
     if head is None:
@@ -191,7 +191,7 @@ def _decode_head(name: str, content: bytes) -> Head:
 def _difference(content: bytes, seen: list[Member]) -> str:
     """Which member is not the one that the manifest lists."""
     try:
-        listed = msgspec.json.decode(content, type=Manifest).members
+        listed = read_json(content, Manifest).members
     except (msgspec.DecodeError, UnicodeDecodeError):
         return f"{MANIFEST} is damaged"
     for one, other in zip(seen, listed, strict=False):

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import lmdb
-import msgspec
 
 from synnergy.chain.dump import MAX_CHUNK_BYTES, BadDump, Chunk, dump, head_of, load_dump
 from synnergy.chain.genesis import BadGenesis, chain_id_of, decode_genesis_file
@@ -43,7 +42,7 @@ from synnergy.client.home import (
 )
 from synnergy.rejected import Rejected
 from synnergy.state.store import Store, StoreFull
-from synnergy.wire.codec import decode, encode
+from synnergy.wire.codec import decode, encode, read_json
 
 CHUNKS = "store/"
 #: Readable by everybody, as where `init` writes it: it is public.
@@ -181,7 +180,7 @@ def _check_target(root: Path) -> None:
 
 def _read_into(home: Home, archive: BinaryIO) -> Restored:
     found = members(archive)
-    head = msgspec.json.decode(_expect(found, HEAD), type=Head)
+    head = read_json(_expect(found, HEAD), Head)
     genesis_file = _expect(found, GENESIS)
     genesis = decode_genesis_file(genesis_file)
     behind: list[tuple[str, bytes]] = []

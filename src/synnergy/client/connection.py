@@ -11,6 +11,7 @@ import msgspec
 
 from synnergy.client import replies
 from synnergy.client.failures import ClientError, NodeUnavailable, NothingSent, WrongUse
+from synnergy.wire.codec import read_json
 
 T = TypeVar("T")
 
@@ -142,7 +143,7 @@ class Connection:
 def failure(response: httpx.Response) -> ClientError:
     """The error that a node's answer stands for."""
     try:
-        said = msgspec.json.decode(response.content, type=replies.ErrorReply).error
+        said = read_json(response.content, replies.ErrorReply).error
     except (msgspec.DecodeError, UnicodeDecodeError):
         return NodeUnavailable(
             "bad_reply",
@@ -159,7 +160,7 @@ def failure(response: httpx.Response) -> ClientError:
 def decode_reply(content: bytes, kind: type[T], decode: Callable[..., T]) -> T:
     """A typed answer; NodeUnavailable where it is none of that type."""
     try:
-        return decode(content, type=kind)
+        return decode(content, kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NodeUnavailable(
             "bad_reply", f"the node's answer is not a {kind.__name__}: {error}"

@@ -39,6 +39,7 @@ from synnergy.identity.address import is_address
 from synnergy.identity.keys import SEED_BYTES, KeyPair
 from synnergy.policy.texts import DEFAULT_SET
 from synnergy.state.records import Role
+from synnergy.wire.codec import read_json
 
 #: The operator holds it all at first, in smallest units.
 SUPPLY = 9 * 10**15
@@ -186,7 +187,7 @@ def build_genesis(
 def load_node_key(home: Home) -> KeyPair:
     """The key with which this home's node signs headers."""
     try:
-        file = msgspec.json.decode(home.node_key.read_bytes(), type=NodeKeyFile)
+        file = read_json(home.node_key.read_bytes(), NodeKeyFile)
         return KeyPair.from_seed(bytes.fromhex(file.seed))
     except (OSError, ValueError) as error:
         raise ClientError("bad_node_key", f"{home.node_key} cannot be used: {error}") from None

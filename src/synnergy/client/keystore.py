@@ -23,6 +23,7 @@ from synnergy.client.home import read_file, write_file
 from synnergy.client.passphrase import Passphrases
 from synnergy.identity.address import address_of, is_address
 from synnergy.identity.keys import SEED_BYTES, KeyPair
+from synnergy.wire.codec import read_json
 
 FORMAT = 1
 LOCAL_ONLY = (
@@ -236,7 +237,7 @@ def _box(sealing: Sealing, passphrase: str) -> SecretBox:
 
 def _read(path: Path) -> WalletFile:
     try:
-        file = msgspec.json.decode(read_file(path), type=WalletFile)
+        file = read_json(read_file(path), WalletFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ClientError("bad_wallet", f"{path} is not a wallet file: {error}") from None
     own = address_of(bytes.fromhex(file.public_key)) == file.address

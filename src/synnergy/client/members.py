@@ -16,6 +16,7 @@ import msgspec
 from synnergy.client import replies
 from synnergy.client.connection import Connection, decode_reply, failure
 from synnergy.client.failures import ClientError, NodeUnavailable, NothingSent, WrongUse
+from synnergy.wire.codec import read_json
 from synnergy.wire.types import MAX_INTEGER
 
 HEALTH_SECONDS = 3.0
@@ -245,4 +246,4 @@ def read_health(connection: Connection) -> replies.Health:
     if response.status_code not in (200, 503):
         told = failure(response)
         raise NodeUnavailable("bad_reply", told.message, status=response.status_code)
-    return decode_reply(response.content, replies.Health, msgspec.json.decode)
+    return decode_reply(response.content, replies.Health, read_json)

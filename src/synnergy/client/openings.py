@@ -15,6 +15,7 @@ from msgspec import Meta
 from synnergy.client.failures import ClientError
 from synnergy.client.home import Home, read_file, write_file
 from synnergy.receipts.file import Opening
+from synnergy.wire.codec import read_json
 
 Hex32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
@@ -68,6 +69,6 @@ def find_opening(home: Home, receipt: str) -> Opening | None:
 
 def _read(path: Path) -> OpeningFile:
     try:
-        return msgspec.json.decode(read_file(path), type=OpeningFile)
+        return read_json(read_file(path), OpeningFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ClientError("bad_opening", f"{path} is not an opening: {error}") from None

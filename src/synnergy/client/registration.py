@@ -17,6 +17,7 @@ from synnergy.client.passphrase import Passphrases
 from synnergy.identity.address import address_of, is_address
 from synnergy.identity.keys import KeyPair, verify_signature
 from synnergy.opcodes.regulation import RegistrationStatement, statement_bytes
+from synnergy.wire.codec import read_json
 
 
 class RequestFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,7 +89,7 @@ def obtain_statement(home: Home, chain_id: str, who: str, ask: Passphrases) -> S
 
 def _read_request(path: Path, chain_id: str) -> SignedStatement:
     try:
-        file = msgspec.json.decode(read_file(path), type=RequestFile)
+        file = read_json(read_file(path), RequestFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ClientError("bad_request_file", f"{path} is not a request: {error}") from None
     statement = RegistrationStatement(bytes.fromhex(file.public_key), file.chain_id)

@@ -16,6 +16,7 @@ from synnergy.client.failures import ClientError
 from synnergy.client.home import read_file, write_file
 from synnergy.identity.keys import KeyPair, verify_signature
 from synnergy.opcodes.regulation import RotateKey, RotationStatement, rotation_bytes
+from synnergy.wire.codec import read_json
 
 
 class RotationFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +51,7 @@ def write_rotation(signed: RotateKey, path: Path) -> None:
 def read_rotation(path: Path, chain_id: str) -> RotateKey:
     """A rotation from a file; ClientError unless its key signed it for this chain."""
     try:
-        file = msgspec.json.decode(read_file(path), type=RotationFile)
+        file = read_json(read_file(path), RotationFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ClientError("bad_rotation_file", f"{path} is not a rotation: {error}") from None
     statement = RotationStatement(file.address, bytes.fromhex(file.public_key), file.chain_id)

@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterator
 
 import httpx
-import msgspec
 
 from synnergy.client import nodes, replies
 from synnergy.client.connection import READ_SECONDS, Connection, Query, decode_reply
 from synnergy.client.failures import NodeUnavailable
 from synnergy.client.nodes import Nodes, at_hand
+from synnergy.wire.codec import read_json
 
 #: No line of a stream is longer, which is read line by line.
 MAX_LINE_BYTES = 1024 * 1024
@@ -94,6 +94,6 @@ def _events(parts: Iterator[bytes]) -> Iterator[replies.Event]:
             raise NodeUnavailable("bad_reply", "the node answers with a line without end")
         for line in lines:
             if line:
-                yield decode_reply(line, replies.Event, msgspec.json.decode)
+                yield decode_reply(line, replies.Event, read_json)
     if pending:
         raise NodeUnavailable("bad_reply", "the node's events end in the middle of one")

@@ -18,7 +18,7 @@ from synnergy.identity.keys import KeyPair, verify_signature
 from synnergy.opcodes.consensus import ValidatorStatement, validator_bytes
 from synnergy.opcodes.governance import Agreement
 from synnergy.rejected import Rejected
-from synnergy.wire.codec import decode, encode
+from synnergy.wire.codec import decode, encode, read_json
 
 _Key = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 _Signature = Annotated[str, Meta(pattern=r"^[0-9a-f]{128}$(?!\n)")]
@@ -118,7 +118,7 @@ def read_statement(path: Path, chain_id: str) -> SignedValidator:
     Whether the operator's key is still that of its wallet, the ledger knows.
     """
     try:
-        file = msgspec.json.decode(read_file(path), type=StatementFile)
+        file = read_json(read_file(path), StatementFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ClientError(
             "bad_statement_file", f"{path} is not a validator's statement: {error}"

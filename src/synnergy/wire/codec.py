@@ -6,6 +6,7 @@ refuses all of them, since a struct has exactly one encoding (WIRE-1).
 
 from __future__ import annotations
 
+import threading
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,6 +22,11 @@ MAX_REASON = 200
 
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {}
+_readers: dict[tuple[Any, bool], msgspec.json.Decoder[Any]] = {}
+#: Held while a decoder is made. msgspec describes a struct when a decoder first meets it, and a
+#: thread that came upon a description half done would read through a null pointer, which ends the
+#: process.
+_making = threading.Lock()
 
 
 # Frozen values can't refer to themselves, so that the collector of cycles need not look at them.
@@ -68,8 +74,27 @@ def decode(data: bytes, kind: type[T], max_bytes: int) -> T | Rejected:
 def _decoder(kind: type[T]) -> msgspec.msgpack.Decoder[T]:
     decoder = _decoders.get(kind)
     if decoder is None:
-        decoder = _decoders.setdefault(kind, msgspec.msgpack.Decoder(kind))
+        with _making:
+            decoder = _decoders.setdefault(kind, msgspec.msgpack.Decoder(kind))
     return decoder
+
+
+def read_json(content: bytes | str, kind: type[T], *, strict: bool = True) -> T:
+    """The value that a JSON text holds, whatever its form; from any thread.
+
+    Raises msgspec.DecodeError or UnicodeDecodeError. Without `strict`, numbers in strings count.
+    """
+    key = (kind, strict)
+    reader = _readers.get(key)
+    if reader is None:
+        with _making:
+            reader = _readers.setdefault(key, msgspec.json.Decoder(kind, strict=strict))
+    return reader.decode(content)
+
+
+def read_msgpack(content: bytes, kind: type[T]) -> T:
+    """The value that msgpack holds, canonical or not; raises as `read_json`, from any thread."""
+    return _decoder(kind).decode(content)
 
 
 def decode_trusted(data: bytes, kind: type[T]) -> T:

@@ -19,7 +19,7 @@ from synnergy.engines.cometbft.members import endpoints, read_member
 from synnergy.engines.cometbft.process import LogLine
 from synnergy.pipeline import TransactionResult
 from synnergy.state.store import View
-from synnergy.wire.codec import decode_trusted
+from synnergy.wire.codec import decode_trusted, read_json
 
 #: Of one answer of another member.
 MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
@@ -139,7 +139,7 @@ class _Member:
             return None
         content = read_member(self.endpoint, path, MAX_REPLY_BYTES)
         try:
-            return None if content is None else msgspec.json.decode(content, type=kind)
+            return None if content is None else read_json(content, kind)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
 

@@ -31,6 +31,7 @@ from msgspec import Meta
 from synnergy.identity.keys import SEED_BYTES, KeyPair
 from synnergy.state.records import MAX_VALIDATORS
 from synnergy.wire.bundle import MAX_ENTRY_BYTES
+from synnergy.wire.codec import read_json
 
 SETTINGS_FORMAT: Final = 1
 #: What the kernel takes for the path of a Unix socket everywhere, its closing zero byte left out.
@@ -256,7 +257,7 @@ def load_settings(layout: Layout) -> NodeSettings:
 def save_settings(layout: Layout, settings: NodeSettings) -> None:
     """Write `validator.json`, for people to edit. Raises BadFiles where it could not be read."""
     try:
-        msgspec.convert(msgspec.to_builtins(settings), NodeSettings)
+        read_json(msgspec.json.encode(settings), NodeSettings)
     except msgspec.ValidationError as error:
         raise BadFiles(f"{layout.settings}: {_worded(error)}") from None
     content = msgspec.json.format(msgspec.json.encode(_check(settings, layout)), indent=2)
@@ -419,7 +420,7 @@ def write_whole(path: Path, content: bytes, mode: int = _OWNER_ONLY) -> None:
 
 def _read(path: Path, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return read_json(path.read_bytes(), kind)
     except FileNotFoundError:
         raise BadFiles(f"there is no {path}; `synnergy validator init` makes a home") from None
     except OSError as error:

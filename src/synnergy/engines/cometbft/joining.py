@@ -28,7 +28,7 @@ from synnergy.receipts.file import MAX_FILE_BYTES
 from synnergy.receipts.light import LightProof, check_light
 from synnergy.rejected import Rejected
 from synnergy.state import records
-from synnergy.wire.codec import decode
+from synnergy.wire.codec import decode, read_json
 
 #: Where a member's API serves CometBFT's light client.
 LIGHT: Final = "/v1/light"
@@ -163,7 +163,7 @@ class Stranded:
 def _ask(address: str) -> _Member | None:
     content = read_member(address, LIGHT, MAX_VIEW_BYTES)
     try:
-        view = None if content is None else msgspec.json.decode(content, type=LightView)
+        view = None if content is None else read_json(content, LightView)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return None if view is None else _Member(address, view)

@@ -21,6 +21,7 @@ import msgspec
 
 from synnergy.engines.cometbft.files import BadFiles, Layout, write_whole
 from synnergy.engines.cometbft.tether import tethered
+from synnergy.wire.codec import read_json
 
 #: The version whose wire format, files and log this engine knows.
 VERSION: Final = "0.38.25"
@@ -228,7 +229,7 @@ def parse_line(raw: bytes) -> LogLine:
     """A line of CometBFT's JSON log, or of anything else that it writes, such as a panic."""
     text = raw.decode("utf-8", "replace").rstrip("\n")[:MAX_LINE]
     try:
-        fields = msgspec.json.decode(text, type=dict[str, Any])
+        fields = read_json(text, dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
         return LogLine("", "", text, {}, text)
     level, module, message = (str(fields.pop(name, "")) for name in ("level", "module", "_msg"))

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from synnergy.engines.cometbft.rpc import PAGE, CometRpc, CometUnreachable, RpcError
 from synnergy.engines.cometbft.snapshots import Snapshots
-from synnergy.wire.codec import Struct
+from synnergy.wire.codec import Struct, read_json
 from synnergy.wire.types import Height
 
 MAX_REQUEST_BYTES: Final = 4_096
@@ -62,7 +62,7 @@ class LightRelay:
         """The JSON-RPC answer to a request, errors as CometBFT words them: its light client
         tells by the words whether a height is yet to come or gone."""
         try:
-            request = msgspec.json.decode(content, type=_Request, strict=False)
+            request = read_json(content, _Request, strict=False)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return _error(-1, INVALID_REQUEST, "Invalid Request", str(error)[:200])
         given = msgspec.structs.asdict(request.params)

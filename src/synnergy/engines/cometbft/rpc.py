@@ -14,6 +14,8 @@ from typing import Any, Final, TypeVar
 import httpx
 import msgspec
 
+from synnergy.wire.codec import read_json
+
 T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 2.0
@@ -277,14 +279,14 @@ def _result(reply: _Reply, kind: type[T]) -> T:
         raise _typed(reply.error)
     # CometBFT writes its 64-bit integers as strings.
     try:
-        return msgspec.json.decode(reply.result, type=kind, strict=False)
+        return read_json(reply.result, kind, strict=False)
     except msgspec.DecodeError as error:
         raise CometUnreachable(f"CometBFT answers something unexpected: {error}") from None
 
 
 def _decode(content: bytes, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(content, type=kind)
+        return read_json(content, kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         said = content[:200].decode("utf-8", "replace")
         raise CometUnreachable(f"what answers is not CometBFT ({error}): {said}") from None
