@@ -115,6 +115,31 @@ def test_the_same_transaction_twice_is_one(ledger: Ledger) -> None:
     assert isinstance(other, Rejected) and other.code == "replayed"
 
 
+def test_a_nonce_is_refused_with_what_of_its_sender_waits(ledger: Ledger) -> None:
+    """ENG-2: as on a network that makes no blocks, where an account's nonce stays behind."""
+    engine = SoloEngine(ledger.application, SIGNER)
+    first = submitted(engine, transfer(ledger, 0))
+    for nonce, code in ((0, "replayed"), (7, "nonce_too_high")):
+        raw = ledger.envelope(OPERATOR, "LEDGER_TRANSFER", GIVE, nonce=nonce, gas_price=2)
+        refused = engine.submit(raw)
+        assert isinstance(refused, Rejected) and (refused.code, refused.rule) == (code, "TX-7")
+        assert "1 of its transactions waits for a block" in refused.message
+        assert first.transaction.hex() in refused.message
+        assert "the last block is 0, of 20" in refused.message
+    submitted(engine, transfer(ledger, 1))
+    refused = engine.submit(ledger.envelope(PUBLISHER, "LEDGER_TRANSFER", GIVE, nonce=9))
+    assert isinstance(refused, Rejected) and "wait" not in refused.message
+    refused = engine.submit(transfer(ledger, 5))
+    assert isinstance(refused, Rejected) and "2 of its transactions wait" in refused.message
+    engine.start()
+    try:
+        until(lambda: engine.mempool_size == 0)
+        refused = engine.submit(transfer(ledger, 0))
+        assert isinstance(refused, Rejected) and "wait" not in refused.message
+    finally:
+        engine.stop()
+
+
 def test_too_many_waiting_transactions_are_held_back(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

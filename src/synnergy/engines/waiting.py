@@ -10,7 +10,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Final, Literal
 
 from synnergy.chain.application import Application
 from synnergy.chain.versions import BadNode
@@ -24,6 +25,9 @@ MAX_WAITING = 5_000
 MAX_WAITING_BYTES = 256 * 1024 * 1024
 #: Dropped transactions of which it is remembered why (ENG-4).
 MAX_DROPPED = 10_000
+
+#: Refusals of a nonce, of which the sender's waiting transactions may be the reason (TX-7).
+_NONCE: Final = ("replayed", "nonce_too_high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Submitted:
     transaction: bytes
     raw: bytes
     gas: int
+    sender: str
     entry: bytes | None = None
     since: float = 0.0
     committed: Committed | None = None
@@ -68,6 +73,7 @@ class WaitingRoom:
         self._application = application
         self._most = MAX_WAITING if most is None else most
         self._bytes = 0
+        self._senders: dict[str, dict[bytes, None]] = {}
         self._dropped: OrderedDict[bytes, Rejected] = OrderedDict()
         self._checked: Journal = application.journal()
 
@@ -99,11 +105,13 @@ class WaitingRoom:
             checked = self._application.check(raw, self._checked)
         except BadNode as lacking:  # the version of the next block, which the engine finds too
             return Rejected("ENG-1", "halted", str(lacking))
+        body = transaction.body
         if isinstance(checked, Rejected):
-            return checked
-        submitted = Submitted(transaction.id, raw, transaction.body.gas_limit)
+            return self._explained(checked, body.sender)
+        submitted = Submitted(transaction.id, raw, body.gas_limit, body.sender)
         self.waiting[transaction.id] = submitted
         self._bytes += len(raw)
+        self._senders.setdefault(body.sender, {})[transaction.id] = None
         self._dropped.pop(transaction.id, None)
         self.lock.notify_all()
         return submitted
@@ -113,34 +121,59 @@ class WaitingRoom:
         for index, result in enumerate(results):
             if result.status == "inadmissible":  # it waits, or is told why not, like any other
                 continue
-            submitted = self.waiting.pop(result.transaction, None)
+            submitted = self._remove(result.transaction)
             if submitted is not None:
-                self._bytes -= len(submitted.raw)
                 submitted.committed = Committed(height, index, result)
                 submitted.done.set()
         self._checked = self._application.journal()
         for identifier, submitted in list(self.waiting.items()):
             checked = self._application.check(submitted.raw, self._checked)
             if isinstance(checked, Rejected):
-                del self.waiting[identifier]
+                self._remove(identifier)
                 self._drop(submitted, checked)
 
     def forget(self, transaction: bytes) -> None:
         """Let one go that waits elsewhere, if anywhere."""
-        submitted = self.waiting.pop(transaction, None)
-        if submitted is not None:
-            self._bytes -= len(submitted.raw)
+        self._remove(transaction)
 
     def close(self, why: Rejected) -> None:
         """Accept nothing any more, and tell what still waits that it will be in no block."""
         self.closed = why
-        for submitted in self.waiting.values():
+        for identifier, submitted in list(self.waiting.items()):
+            self._remove(identifier)
             self._drop(submitted, why)
-        self.waiting.clear()
         self.lock.notify_all()
 
+    def _explained(self, refused: Rejected, sender: str) -> Rejected:
+        """A refusal; where it is of a nonce, with what of its sender's waits, and the last block.
+
+        Who asks for the account learns the committed nonce, which says nothing of what waits.
+        """
+        waiting = self._senders.get(sender)
+        if not waiting or refused.code not in _NONCE:
+            return refused
+        first = next(iter(waiting)).hex()
+        wait = "waits" if len(waiting) == 1 else "wait"
+        header = self._application.header
+        made = datetime.fromtimestamp(header.time / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return Rejected(
+            refused.rule,
+            refused.code,
+            f"{refused.message}: {len(waiting)} of its transactions {wait} for a block, first"
+            f" {first}; the last block is {header.height}, of {made}",
+        )
+
+    def _remove(self, transaction: bytes) -> Submitted | None:
+        submitted = self.waiting.pop(transaction, None)
+        if submitted is not None:
+            self._bytes -= len(submitted.raw)
+            of_sender = self._senders[submitted.sender]
+            del of_sender[transaction]
+            if not of_sender:
+                del self._senders[submitted.sender]
+        return submitted
+
     def _drop(self, submitted: Submitted, why: Rejected) -> None:
-        self._bytes -= len(submitted.raw)
         self._dropped[submitted.transaction] = why
         while len(self._dropped) > MAX_DROPPED:
             self._dropped.popitem(last=False)
