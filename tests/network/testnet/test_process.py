@@ -13,14 +13,20 @@ import pytest
 
 from synnergy.engines.cometbft.files import BadFiles, Layout
 from synnergy.engines.cometbft.process import (
+    MAX_COMPLAINTS,
+    REPEAT_SECONDS,
     VERSION,
+    LogLine,
     NoCometBFT,
+    Repeats,
     end_orphan,
     find_cometbft,
     parse_line,
 )
 from tests.network.support import eventually
 from tests.network.testnet.conftest import Single, height
+
+REPEAT = int(REPEAT_SECONDS)
 
 
 def fake(path: Path, version: str = VERSION) -> Path:
@@ -87,6 +93,29 @@ def test_lines_of_its_log() -> None:
 def test_anything_else_is_kept_as_it_is(raw: bytes) -> None:
     line = parse_line(raw)
     assert line.level == line.module == "" and len(line.text) <= 4_096
+
+
+def complaint(message: str, **fields: object) -> LogLine:
+    return LogLine("error", "p2p", message, fields, message)
+
+
+def test_what_is_repeated_is_passed_on_now_and_then() -> None:
+    repeats = Repeats()
+    stopping = [complaint("Stopping peer for error", peer=peer, err="EOF") for peer in "ab"]
+    said = [repeats.hear(stopping[second % 2], second) for second in range(REPEAT)]
+    assert said == [0] + [None] * (REPEAT - 1)
+    assert repeats.hear(complaint("Stopping peer for error", err="reset"), REPEAT - 1) == 0
+    assert repeats.hear(stopping[0], REPEAT) == REPEAT - 1
+    assert repeats.hear(stopping[0], REPEAT + 1) is None
+    assert repeats.hear(stopping[0], 3 * REPEAT) == 1
+
+
+def test_however_many_complaints_there_are_few_are_remembered() -> None:
+    repeats = Repeats()
+    for number in range(3 * MAX_COMPLAINTS):
+        assert repeats.hear(complaint(str(number)), 0) == 0
+    assert repeats.hear(complaint("0"), 1) == 0  # forgotten
+    assert repeats.hear(complaint(str(number)), 1) is None
 
 
 # ---- running ----------------------------------------------------------------------------------

@@ -90,8 +90,7 @@ class CometEngine:
         self.catching_up = True
         self.peers = 0
         self._on_end = on_end
-        self._named_peers = bool(settings.peers)
-        self._alone_since = time.monotonic()
+        self._company = Company(bool(settings.peers), time.monotonic())
         self._stopping = threading.Event()
         self._failing = threading.Lock()
         self._room = WaitingRoom(application, MAX_WAITING)
@@ -308,9 +307,27 @@ class CometEngine:
             self.peers = len(self._rpc.net_info().peers)
         if self.catching_up and (self.application.height or not self._syncs):
             self._stranded.look()
-        now = time.monotonic()
-        if self.peers or not self._named_peers:
-            self._alone_since = now
-        elif now - self._alone_since > ALONE_SECONDS:
-            self._alone_since = now
+        if self._company.lacks(self.peers, time.monotonic()):
             _log.warning("alone", extra={"reason": ALONE})
+
+
+class Company:
+    """Whether a node with peers in its settings has had none for ALONE_SECONDS."""
+
+    def __init__(self, named: bool, now: float) -> None:
+        """`named`: there are peers in its settings. `now` in seconds, as everywhere here."""
+        self._named = named
+        self._since = now
+        self._before = 0
+
+    def lacks(self, peers: int, now: float) -> bool:
+        """Told how many peers are connected, say whether it is time to complain of none."""
+        # Those that refuse this node are connected too, for a moment, again and again.
+        kept, self._before = peers and self._before, peers
+        if kept or not self._named:
+            self._since = now
+            return False
+        if now - self._since <= ALONE_SECONDS:
+            return False
+        self._since = now
+        return True

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +32,10 @@ KEPT_LINES: Final = 20
 PANIC: Final = "panic: "
 #: A line of its log is cut here; a panic prints long ones.
 MAX_LINE: Final = 4_096
+#: A complaint is passed on once in so many seconds, however often it is repeated.
+REPEAT_SECONDS: Final = 10.0
+#: Complaints that are told apart.
+MAX_COMPLAINTS: Final = 256
 #: How long it may take to end by itself, in seconds.
 GRACE_SECONDS: Final = 10.0
 #: How long `cometbft version` may take, in seconds.
@@ -131,6 +135,7 @@ class CometProcess:
         self._on_exit = on_exit
         self._on_line = on_line
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._repeats = Repeats()
         self._process: subprocess.Popen[bytes] | None = None
         self._failure: OSError | None = None
         self._started = threading.Event()
@@ -220,9 +225,33 @@ class CometProcess:
         panicked = bool(self._lines) and self._lines[-1].startswith(PANIC)
         if not panicked and (not line.level or level > logging.DEBUG):
             self._lines.append(line.text)
-        extra = {"component": line.module, "said": line.message, "fields": line.fields}
-        _log.log(level, "cometbft", extra=extra)
+        withheld = self._repeats.hear(line, time.monotonic()) if level > logging.DEBUG else 0
+        if withheld is not None:
+            extra = {"component": line.module, "said": line.message, "fields": line.fields}
+            _log.log(level, "cometbft", extra=extra | ({"repeated": withheld} if withheld else {}))
         self._on_line(line)
+
+
+class Repeats:
+    """Which complaints were passed on a moment ago: a node that its peers refuse has many."""
+
+    def __init__(self) -> None:
+        #: When each was passed on last, and how often it came since.
+        self._told: OrderedDict[tuple[str, str, str], tuple[float, int]] = OrderedDict()
+
+    def hear(self, line: LogLine, now: float) -> int | None:
+        """How often it was withheld since it was passed on last; None where it is withheld now.
+
+        Lines are the same where module, message and error are, whichever peer they are about.
+        `now` in seconds.
+        """
+        complaint = (line.module, line.message, str(line.fields.get("err", "")))
+        told, withheld = self._told.pop(complaint, (float("-inf"), 0))
+        due = now - told >= REPEAT_SECONDS
+        self._told[complaint] = (now, 0) if due else (told, withheld + 1)
+        if len(self._told) > MAX_COMPLAINTS:
+            self._told.popitem(last=False)
+        return withheld if due else None
 
 
 def parse_line(raw: bytes) -> LogLine:
