@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,11 +26,19 @@ from synnergy.api.logs import BadLogSetting, node_log
 from synnergy.api.node import Node
 from synnergy.api.streams import STREAMING
 from synnergy.chain.application import Application, BadNode
+from synnergy.chain.dump import stored_height
 from synnergy.chain.genesis import BadGenesis, Genesis, decode_genesis_file
 from synnergy.chain.versions import upgrade_warning
 from synnergy.engines.abci.server import SocketInUse
 from synnergy.engines.cometbft.engine import CometEngine
-from synnergy.engines.cometbft.files import BadFiles, Layout, load_settings
+from synnergy.engines.cometbft.files import (
+    BadFiles,
+    Layout,
+    NodeSettings,
+    load_settings,
+    read_identity,
+    without_blocks,
+)
 from synnergy.engines.cometbft.joining import CannotJoin, begin_with
 from synnergy.engines.cometbft.process import NoCometBFT, find_cometbft
 from synnergy.engines.solo import SoloEngine
@@ -159,6 +168,8 @@ def open_node(
     `on_end` is told why where the engine ends before that.
     """
     genesis = _read_genesis(home / GENESIS)
+    # What it lacks is told before there is a store.
+    validator = _read_validator(home) if genesis.validators else None
     threads = ThreadPoolExecutor(os.cpu_count() or 1, "verifier")
     with _open_store(home / DATA, map_size) as store, threads as verifiers:
         try:
@@ -167,7 +178,11 @@ def open_node(
             raise ServeError(f"this node cannot serve {home}: {error}") from error
         except (StoreFull, lmdb.Error) as error:
             raise ServeError(str(error)) from error
-        engine = _start_engine(home, application, on_end, state_sync)
+        if validator is None:
+            engine = SoloEngine(application, _read_key(home / NODE_KEY, genesis))
+            engine.start()
+        else:
+            engine = _start_validator(validator, application, on_end, state_sync)
         about = {"chain_id": application.chain_id, "version": __version__, "pid": os.getpid()}
         _log.info("started", extra=about | _head(application))
         warning = upgrade_warning(application.journal())
@@ -183,19 +198,41 @@ def open_node(
             _log.info("stopped", extra=_head(application))
 
 
-def _start_engine(
-    home: Path, application: Application, on_end: Callable[[str], None], state_sync: bool
-) -> SoloEngine | CometEngine:
-    """The running engine that the genesis asks for: validators' or one signer's."""
-    if not application.genesis.validators:
-        solo = SoloEngine(application, _read_key(home / NODE_KEY, application.genesis))
-        solo.start()
-        return solo
+@dataclass(frozen=True, slots=True)
+class _Validator:
+    """What a validator's home and machine have for its engine."""
+
+    layout: Layout
+    settings: NodeSettings
+    binary: Path
+
+
+def _read_validator(home: Path) -> _Validator:
     layout = Layout(home)
     try:
-        settings, binary = load_settings(layout), find_cometbft()
+        height = 0 if layout.blocks.exists() else stored_height(home / DATA)
+    except (OSError, ValueError, lmdb.Error) as error:
+        raise ServeError(f"the store {home / DATA} cannot be opened: {error}") from error
+    if height:
+        raise ServeError(without_blocks(layout, height))
+    try:
+        settings = load_settings(layout)
+        read_identity(layout)
+        return _Validator(layout, settings, find_cometbft())
+    except (BadFiles, NoCometBFT) as error:
+        raise ServeError(str(error)) from error
+
+
+def _start_validator(
+    validator: _Validator,
+    application: Application,
+    on_end: Callable[[str], None],
+    state_sync: bool,
+) -> CometEngine:
+    layout, settings = validator.layout, validator.settings
+    try:
         sync = begin_with(application, settings) if state_sync or settings.state_sync else None
-        engine = CometEngine(application, layout, settings, binary, on_end, sync)
+        engine = CometEngine(application, layout, settings, validator.binary, on_end, sync)
         engine.start()
     except (BadFiles, CannotJoin, NoCometBFT, SocketInUse) as error:
         raise ServeError(str(error)) from error

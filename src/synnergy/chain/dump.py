@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 
 from synnergy.chain.application import Application, BadNode
 from synnergy.chain.archive import load_block
@@ -46,6 +47,22 @@ def head_of(view: View) -> StoredBlock:
     if block is None:
         raise BadDump("the store has no last block")
     return block
+
+
+def stored_height(path: Path) -> int:
+    """The height of the ledger in a store's folder, 0 where there is none; a node may run on it.
+
+    Raises OSError, ValueError or lmdb.Error where the store cannot be read.
+    """
+    try:
+        store = Store.open(path, readonly=True)
+    except FileNotFoundError:
+        return 0
+    try:
+        with store.snapshot() as view:
+            return int.from_bytes(view.get("meta", b"height") or b"", "big")
+    finally:
+        store.close()
 
 
 def dump(view: View) -> Iterator[Chunk]:

@@ -10,6 +10,7 @@ import typer
 
 from synnergy.cli.command import command
 from synnergy.cli.node_options import (
+    LOCAL_ONLY,
     MONIKER,
     P2P,
     RPC,
@@ -30,10 +31,6 @@ from synnergy.state.store import DEFAULT_MAP_BYTES
 ENGINES = ("solo", "cometbft")
 LISTEN = "127.0.0.1:7070"
 SMALLEST_MAP = 1 << 20
-LOCAL_ONLY = (
-    "LOCAL DEVELOPMENT ONLY: this ledger's keys are not encrypted; it is worth nothing and proves"
-    " nothing to anyone else"
-)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -80,11 +77,11 @@ def init(
             help="solo: this node makes the blocks; cometbft: it is a network's first validator.",
         ),
     ] = "solo",
-    p2p: P2p = P2P,
-    rpc: Rpc = RPC,
-    external: External = "",
-    endpoint: Endpoint = "",
-    moniker: Moniker = MONIKER,
+    p2p: P2p = None,
+    rpc: Rpc = None,
+    external: External = None,
+    endpoint: Endpoint = None,
+    moniker: Moniker = None,
 ) -> Reply:
     """Begin a ledger: wallets of operator and regulator, the node's keys, genesis.json.
 
@@ -94,9 +91,13 @@ def init(
     first = None
     if engine in ENGINES[1:]:
         settings = NodeSettings(
-            SETTINGS_FORMAT, moniker=moniker, p2p=p2p, rpc=rpc, external=external
+            SETTINGS_FORMAT,
+            moniker=moniker or MONIKER,
+            p2p=p2p or P2P,
+            rpc=rpc or RPC,
+            external=external or "",
         )
-        first = FirstValidator(settings, endpoint)
+        first = FirstValidator(settings, endpoint or "")
     elif engine != ENGINES[0]:
         raise WrongUse("bad_engine", f"--engine is {' or '.join(ENGINES)}, not {engine}")
     wanted = NewLedger(name, dev, tuple(regulator or ()), threshold, jurisdiction, first)

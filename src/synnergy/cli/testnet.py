@@ -84,16 +84,17 @@ def testnet(
     # What runs nodes and asks them takes time to load, which other commands are spared.
     from synnergy.cli.supervision import Supervisor, on_signals
     from synnergy.client.genesis import NewLedger
-    from synnergy.client.network import open_network
+    from synnergy.client.network import check_place, open_network
     from synnergy.engines.cometbft.process import NoCometBFT, find_cometbft
 
+    home = session.home
+    wanted = NewLedger(name, development=True, jurisdiction=jurisdiction)
+    check_place(home, wanted)
     try:
         find_cometbft()
     except NoCometBFT as missing:
         raise ClientError("no_cometbft", str(missing)) from None
-    home = session.home
     with alone(home), ExitStack() as stack:
-        wanted = NewLedger(name, development=True, jurisdiction=jurisdiction)
         network = open_network(home, validators, wanted)
         display = choose(network, session.settings.json, stack)
         supervisor = Supervisor(network, display, restart_after, seconds)
@@ -105,9 +106,11 @@ def testnet(
 @contextmanager
 def alone(home: Home) -> Generator[None]:
     """Hold a folder's network, which only one process may run. ClientError where one does."""
+    from synnergy.client.network import LOCK
+
     try:
         home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(home.root / "testnet.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(home.root / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise ClientError("unwritable_file", f"{home.root}: {error.strerror}") from None
     try:

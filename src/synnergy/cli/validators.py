@@ -12,20 +12,24 @@ import typer
 from synnergy.cli.command import From, command, group
 from synnergy.cli.governance import told_agreement
 from synnergy.cli.node_options import (
+    LOCAL_ONLY,
     MONIKER,
     P2P,
     RPC,
     Endpoint,
     External,
+    Members,
     Moniker,
     P2p,
+    Peers,
     Rpc,
+    named_peers,
 )
 from synnergy.cli.reply import Reply, listing, plain, reply, table
 from synnergy.cli.session import Session
 from synnergy.cli.wallets import sealing
 from synnergy.client import replies, verbs
-from synnergy.client.failures import ClientError
+from synnergy.client.failures import ClientError, WrongUse
 from synnergy.client.home import known_chain
 from synnergy.client.keystore import unlock
 from synnergy.client.validators import read_statement, statement_of, write_statement
@@ -35,6 +39,12 @@ Key = Annotated[
     str,
     typer.Argument(
         metavar="KEY", help="The node's consensus key in hex, or its operator: a name or address."
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Even where the node could then stop the network alone, by not running."
     ),
 ]
 _CONSENSUS_KEY = re.compile(r"[0-9a-f]{64}")
@@ -68,34 +78,20 @@ def init(
             help="The network's genesis.json.",
         ),
     ],
-    peers: Annotated[
-        str,
-        typer.Option(
-            "--peers",
-            metavar="ID@HOST:PORT,…",
-            help="Nodes of the network to stay connected to; one suffices, more are better.",
-        ),
-    ],
-    p2p: P2p = P2P,
-    rpc: Rpc = RPC,
-    external: External = "",
-    endpoint: Endpoint = "",
+    peers: Peers = None,
+    p2p: P2p = None,
+    rpc: Rpc = None,
+    external: External = None,
+    endpoint: Endpoint = None,
     state_sync: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--state-sync",
+            "--state-sync/--no-state-sync",
             help="Begin with a member's snapshot instead of executing all blocks again.",
-        ),
-    ] = False,
-    member: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--member",
-            metavar="URL",
-            help="With --state-sync: the API of a member that vouches for snapshots, else those"
-            " of the genesis; may be repeated.",
+            show_default=False,
         ),
     ] = None,
+    member: Members = None,
     operator: Annotated[
         str,
         typer.Option(
@@ -104,29 +100,35 @@ def init(
             help="The wallet of this home that answers for the node; made where it is missing.",
         ),
     ] = "operator",
-    moniker: Moniker = MONIKER,
+    moniker: Moniker = None,
 ) -> Reply:
     """Make this home that of a node which joins a network: keys, settings, what it asks for.
 
-    Keys that are there are kept; given again, it writes all settings anew, and those that are not
-    named as they are at first. Who reads the printed statement learns nothing secret.
+    Keys that are there are kept, and given again all settings that are not named. Who reads the
+    printed statement learns nothing secret.
     """
     # Imported here, for what makes homes is of no use to the other commands.
-    from synnergy.client.joining import ask_to_join, make_home, read_network
+    from synnergy.client.joining import ask_to_join, make_home, read_network, settings_before
 
     home = session.home
     content, network = read_network(genesis)
-    settings = NodeSettings(
-        format=SETTINGS_FORMAT,
-        moniker=moniker,
-        p2p=p2p,
-        rpc=rpc,
-        peers=tuple(peer.strip() for peer in peers.split(",") if peer.strip()),
-        external=external,
-        state_sync=state_sync,
-        members=tuple(member or ()),
-    )
-    make_home(home, content, network, settings)
+    if network.local_only:
+        session.say(LOCAL_ONLY)
+    named = {
+        "moniker": moniker,
+        "p2p": p2p,
+        "rpc": rpc,
+        "peers": None if peers is None else named_peers(peers),
+        "external": external,
+        "state_sync": state_sync,
+        "members": tuple(member) if member else None,
+    }
+    before = settings_before(home)
+    if before is None and peers is None:
+        raise WrongUse("no_peers", "--peers is missing: a node that joins needs a node to ask")
+    first = before or NodeSettings(SETTINGS_FORMAT, moniker=MONIKER, p2p=P2P, rpc=RPC)
+    changed = {name: value for name, value in named.items() if value is not None}
+    make_home(home, content, network, msgspec.structs.replace(first, **changed))
     joining = ask_to_join(
         home, network, operator, endpoint, session.ask, sealed=sealing(session) is not None
     )
@@ -136,7 +138,7 @@ def init(
         "node_id": joining.identity.node_id,
         "public_key": joining.identity.public_key,
         "operator": joining.operator,
-        "endpoint": endpoint,
+        "endpoint": joining.endpoint,
         "statement": str(joining.statement),
         "request": str(joining.request),
     }
@@ -150,7 +152,10 @@ def init(
             " --from WALLET"
         ),
         plain(f"  synnergy regulator validator admit {joining.statement} --power 0 --from WALLET"),
-        plain("then: synnergy start --engine cometbft; and once it has caught up, its vote"),
+        plain(
+            f"then: synnergy --home {home.root} start --engine cometbft;"
+            " and once it has caught up, its vote"
+        ),
     )
 
 
@@ -171,7 +176,7 @@ def statement(
         Path, typer.Option("--out", metavar="FILE", help="Where the signed statement goes.")
     ],
     sender: From,
-    endpoint: Endpoint = "",
+    endpoint: Endpoint = None,
 ) -> Reply:
     """Write this home's validator's request to be admitted, signed by its key and its operator."""
     home = session.home
@@ -179,7 +184,7 @@ def statement(
     if not chain_id:
         raise ClientError("no_genesis", f"there is no {home.genesis}; copy the network's there")
     operator = unlock(home.keystore, sender, session.ask)
-    signed = statement_of(home, chain_id, operator, endpoint)
+    signed = statement_of(home, chain_id, operator, endpoint or "")
     write_statement(signed, out)
     stated = signed.statement
     fields = {
@@ -187,7 +192,7 @@ def statement(
         "public_key": stated.public_key.hex(),
         "node_id": stated.node_id.hex(),
         "operator": stated.operator,
-        "endpoint": endpoint,
+        "endpoint": stated.endpoint,
         "file": str(out),
     }
     return reply(
@@ -215,11 +220,13 @@ def admit(
         ),
     ],
     sender: From,
+    force: Force = False,
 ) -> Reply:
     """Admit a node to the network, or take over what has changed about it (m of n)."""
     signer = session.sender(sender)
     signed = read_statement(file, signer.chain().chain_id)
-    _warn(session, signed.statement.public_key.hex(), weight)
+    if not force:
+        _check_dispensable(session, signed.statement.public_key.hex(), weight)
     call = signed.admission(weight)
     return told_agreement(signer.send(call), call.arguments)
 
@@ -231,11 +238,13 @@ def power(
         int, typer.Argument(metavar="N", min=0, help="Its voting power; 0 takes its vote.")
     ],
     sender: From,
+    force: Force = False,
 ) -> Reply:
     """Give a node another voting power (m of n)."""
     signer = session.sender(sender)
     public_key = _key(session, key)
-    _warn(session, public_key, weight)
+    if not force:
+        _check_dispensable(session, public_key, weight)
     call = verbs.consensus_set_power(public_key=bytes.fromhex(public_key), power=weight)
     return told_agreement(signer.send(call), call.arguments)
 
@@ -259,13 +268,22 @@ def _key(session: Session, text: str) -> str:
     raise ClientError("unknown_validator", f"{operator} operates no node", rule="NET-13")
 
 
-def _warn(session: Session, public_key: str, weight: int) -> None:
-    """Say so where no block could be decided without this node."""
-    if indispensable(session.node.validators(), public_key, weight):
-        session.say(
-            f"with a voting power of {weight}, no block is decided without this node: admit it"
-            " with 0 first, and give it its vote once it has caught up"
-        )
+def _check_dispensable(session: Session, public_key: str, weight: int) -> None:
+    """ClientError where no block would be decided without this node."""
+    found = session.node.validators()
+    if not indispensable(found, public_key, weight):
+        return
+    known = any(one.public_key == public_key for one in found.validators)
+    raise ClientError(
+        "indispensable",
+        f"with a voting power of {weight}, no block would be decided without this node: "
+        + (
+            "once it has caught up and stays there, --force gives it that"
+            if known
+            else "admit it with 0 first, and give it its vote once it has caught up; --force"
+            " admits it all the same"
+        ),
+    )
 
 
 def indispensable(found: replies.Validators, public_key: str, weight: int) -> bool:

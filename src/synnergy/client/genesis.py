@@ -200,6 +200,11 @@ def check(home: Home, wanted: NewLedger) -> None:
             "already_initialised",
             f"{home.root} holds a ledger already; choose another --home",
         )
+    check_wanted(wanted)
+
+
+def check_wanted(wanted: NewLedger) -> None:
+    """WrongUse where no ledger can be so."""
     if not _CHAIN_NAME.fullmatch(wanted.name):
         raise WrongUse("bad_chain_name", "a chain's name is 1 to 17 of a-z, 0-9 and '-'")
     if not _JURISDICTION.fullmatch(wanted.jurisdiction):

@@ -7,6 +7,7 @@ DIR/validators/0 …      a validator's home each, with the wallet `operator` th
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import socket
@@ -24,7 +25,7 @@ from synnergy.chain.genesis import (
     encode_genesis_file,
 )
 from synnergy.client.failures import ClientError
-from synnergy.client.genesis import POWER, NewLedger, build_genesis, check
+from synnergy.client.genesis import POWER, NewLedger, build_genesis, check_wanted
 from synnergy.client.home import (
     PRIVATE_FOLDER,
     Home,
@@ -45,6 +46,10 @@ from synnergy.engines.cometbft.files import (
     save_settings,
 )
 
+VALIDATORS: Final = "validators"
+UNFINISHED: Final = "validators.unfinished"
+#: Held by the process that runs the network.
+LOCK: Final = "testnet.lock"
 LOOPBACK: Final = "127.0.0.1"
 #: Below the ports that systems give to outgoing connections, which come and go.
 PORTS: Final = range(20_000, 32_000)
@@ -79,15 +84,10 @@ def open_network(home: Home, count: int, wanted: NewLedger) -> LocalNetwork:
 
     ClientError where the folder holds another ledger, or a network of other size.
     """
-    validators = home.root / "validators"
+    validators = home.root / VALIDATORS
+    check_place(home, wanted)
     try:
         if not validators.exists():
-            if home.genesis.exists():
-                raise ClientError(
-                    "other_ledger",
-                    f"{home.root} holds a ledger of one node; choose another --home",
-                )
-            check(home, wanted)
             _make(home, count, wanted)
         if not home.genesis.exists():
             # It was made, and interrupted before its last step.
@@ -96,6 +96,30 @@ def open_network(home: Home, count: int, wanted: NewLedger) -> LocalNetwork:
         return _load(home, count)
     except BadFiles as bad:
         raise ClientError("bad_validator", str(bad)) from None
+
+
+def check_place(home: Home, wanted: NewLedger) -> None:
+    """ClientError where a folder is neither a network's nor free for one, or none can be so.
+
+    Makes nothing. A folder that has wallets alone is free.
+    """
+    check_wanted(wanted)
+    if (home.root / VALIDATORS).exists():
+        return
+    if home.genesis.exists():
+        raise ClientError(
+            "other_ledger", f"{home.root} holds a ledger of one node; choose another --home"
+        )
+    if not home.root.is_dir():
+        return
+    own = (LOCK, UNFINISHED, home.keystore.name, home.openings.name)
+    for name in sorted(os.listdir(home.root)):
+        # What begins with a dot may be a file that was never finished.
+        if name not in own and not name.startswith("."):
+            raise ClientError(
+                "other_folder",
+                f"{home.root} holds {name} and no network; choose an empty or new --home",
+            )
 
 
 def _load(home: Home, count: int) -> LocalNetwork:
@@ -114,7 +138,7 @@ def _load(home: Home, count: int) -> LocalNetwork:
 
 
 def _member(home: Home, number: int, known: GenesisValidator) -> Member:
-    folder = home.root / "validators" / str(number)
+    folder = home.root / VALIDATORS / str(number)
     layout = Layout(folder)
     identity = read_identity(layout)
     if (identity.public_key, identity.node_id) != (known.public_key, known.node_id):
@@ -134,7 +158,7 @@ def _make(home: Home, count: int, wanted: NewLedger) -> None:
         name: find_wallet(home.keystore, name) or create_wallet(home.keystore, name, None)
         for name in ("operator", "regulator")
     }
-    unfinished = home.root / "validators.unfinished"
+    unfinished = home.root / UNFINISHED
     shutil.rmtree(unfinished, ignore_errors=True)
     homes = [Home(unfinished / str(number)) for number in range(count)]
     ports = free_ports(3 * count)
@@ -163,7 +187,7 @@ def _make(home: Home, count: int, wanted: NewLedger) -> None:
         )
         save_settings(Layout(each.root), settings)
         write_file(each.genesis, encode_genesis_file(genesis), mode=0o644)
-    unfinished.rename(home.root / "validators")
+    unfinished.rename(home.root / VALIDATORS)
     sync_folder(home.root)
     home.openings.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
 

@@ -100,7 +100,7 @@ def test_receipts_outlive_changes_of_the_validators(
         receipts = [cli.ask(*market.invocation(bought))["receipt"]]
         for validator, power in ((genesis.validators[3], 25), (genesis.validators[0], 0)):
             words = ("regulator", "validator", "power", validator.public_key, power)
-            cli.ask(*words, "--from", "regulator")
+            cli.ask(*words, "--from", "regulator", "--force")
             receipts.append(cli.ask(*market.invocation(bought))["receipt"])
         files = [tmp_path / f"{number}.receipt" for number in range(3)]
         for number, (receipt, file) in enumerate(zip(receipts, files, strict=True)):

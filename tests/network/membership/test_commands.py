@@ -153,12 +153,26 @@ def test_the_list_is_that_of_the_state(world: World) -> None:
     assert shown.code == 0 and PUBLISHER.address in shown.out
 
 
-def test_who_could_stop_the_network_is_named_before(world: World) -> None:
+def test_who_could_stop_the_network_is_given_its_vote_by_force_alone(
+    world: World, tmp_path: Path
+) -> None:
     """A third of all the power is enough to keep blocks from being decided."""
     power = ("regulator", "validator", "power", "publisher", 5, "--from", "regulator")
-    assert "caught up" not in world.run(*power).err
+    assert world.ok(*power)["agreed"] == 1
     power = ("regulator", "validator", "power", CONSUMER.address, 10, "--from", "regulator")
-    assert "caught up" in world.run(*power).err
+    error = world.refused(*power)
+    assert error["code"] == "indispensable"
+    assert "once it has caught up" in error["message"] and "admit" not in error["message"]
+    assert world.ok(*power, "--force")["agreed"] == 1
+
+    home, _, _ = joining(world, tmp_path)
+    file = tmp_path / "joining.json"
+    world.ok("validator", "statement", "--out", file, "--from", "operator", home=home)
+    admit = ("regulator", "validator", "admit", file, "--from", "regulator", "--power")
+    error = world.refused(*admit, 10)
+    assert error["code"] == "indispensable" and "admit it with 0 first" in error["message"]
+    assert world.ok(*admit, 0)["agreed"] == 1
+    assert world.ok(*admit, 10, "--force")["agreed"] == 1
 
 
 @pytest.mark.parametrize(
@@ -192,7 +206,7 @@ def test_refusals_are_told(world: World, tmp_path: Path) -> None:
     bare.genesis.unlink()
     assert world.refused(*state, home=bare)["code"] == "no_genesis"
     odd = world.refused(*state, "--endpoint", "ftp://x", home=home)
-    assert odd["code"] == "bad_statement" and "endpoint" in odd["message"]
+    assert odd["code"] == "usage" and "endpoint" in odd["message"]
     Layout(home.root).consensus_key.write_text("{}")
     assert world.refused(*state, home=home)["code"] == "no_validator"
     assert not (tmp_path / "x").exists()

@@ -24,6 +24,7 @@ from synnergy.engines.cometbft.files import (
     StateSync,
     create_keys,
     load_settings,
+    port_of,
     read_identity,
     render_config,
     save_settings,
@@ -121,6 +122,27 @@ def test_a_damaged_key_is_refused_without_telling_it(tmp_path: Path, change: str
 def test_a_home_without_keys_says_how_to_make_them(tmp_path: Path) -> None:
     with pytest.raises(BadFiles, match="synnergy validator init"):
         read_identity(Layout(tmp_path))
+
+
+def test_a_key_that_is_missing_from_a_nodes_home_is_put_back(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    create_keys(layout)
+    save_settings(layout, SETTINGS)
+    layout.consensus_key.unlink()
+    with pytest.raises(BadFiles, match="put that very key back") as refused:
+        read_identity(layout)
+    assert "validator init" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [
+        ("h:1", 1), ("[::1]:65535", 65_535), ("h:65536", None), (f"{'ab' * 20}@h:70000", None),
+        ("https://h", 0), ("http://h:99999/x", None), ("http://[::1]:7070", 7_070),
+    ],
+)  # fmt: skip
+def test_ports(address: str, port: int | None) -> None:
+    assert port_of(address) == port
 
 
 # ---- config.toml ------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ from synnergy.chain.genesis import decode_genesis_file
 from synnergy.client.failures import ClientError, WrongUse
 from synnergy.client.genesis import NewLedger, begin
 from synnergy.client.home import Home
-from synnergy.client.keystore import list_wallets, unlock
+from synnergy.client.keystore import create_wallet, find_wallet, list_wallets, unlock
 from synnergy.client.network import PORTS, LocalNetwork, free_ports, open_network
 from synnergy.engines.cometbft.files import Layout, read_identity, write_whole
+from tests.cli.support import run
 
 WANTED = NewLedger("testnet", development=True)
 
@@ -124,6 +125,29 @@ def test_a_missing_home_is_told(tmp_path: Path) -> None:
     with pytest.raises(ClientError) as refused:
         make(tmp_path, 2)
     assert refused.value.code == "bad_validator" and "validators/1" in str(refused.value)
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ClientError, match=r"thesis\.txt") as refused:
+        make(tmp_path)
+    assert refused.value.code == "other_folder"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_folder_of_wallets_is_as_good_as_empty(tmp_path: Path) -> None:
+    wallet = create_wallet(Home(tmp_path).keystore, "operator", None)
+    (tmp_path / "openings").mkdir()
+    make(tmp_path)
+    assert find_wallet(Home(tmp_path).keystore, "operator") == wallet
+
+
+@pytest.mark.parametrize("words", [("--name", "A b"), ("--jurisdiction", "gb")])
+def test_the_command_leaves_nothing_of_a_network_that_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, str]
+) -> None:
+    assert run(capsys, "--home", tmp_path / "net", "testnet", *words).code == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("wanted", [NewLedger("A b"), NewLedger(jurisdiction="gb")])

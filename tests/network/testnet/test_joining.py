@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from synnergy.chain.genesis import decode_genesis_file
 from synnergy.client.genesis import NewLedger, begin
 from synnergy.client.home import Home
 from synnergy.client.network import LocalNetwork, open_network
 from synnergy.client.validators import read_statement
-from synnergy.engines.cometbft.files import Layout, load_settings, read_identity
+from synnergy.engines.cometbft.files import Layout, load_settings, read_identity, save_settings
 from tests.cli.support import run
+from tests.ledger.harness import Ledger
 
 PEER = "ab" * 20 + "@127.0.0.1:26656"
 
@@ -59,6 +62,84 @@ def test_given_again_it_keeps_keys_and_changes_settings(
     assert settings.rpc == "127.0.0.1:2" and not settings.state_sync
 
 
+def test_given_again_it_keeps_every_setting_that_is_not_named(
+    network: LocalNetwork, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, url = tmp_path / "new", "http://127.0.0.1:7070"
+    named = ("--peers", PEER, "--p2p", "127.0.0.1:1", "--rpc", "127.0.0.1:2", "--moniker", "m")
+    sync = ("--external", "h:3", "--state-sync", "--member", url, "--endpoint", url)
+    first = run(capsys, *words(network, home, *named, *sync)).json
+    layout = Layout(home)
+    edited = replace(load_settings(layout), snapshot_interval=7, keep_blocks=90)
+    save_settings(layout, edited)
+    assert run(capsys, *words(network, home)).json == first
+    assert load_settings(layout) == edited
+    again = run(capsys, *words(network, home, "--no-state-sync", "--endpoint", "")).json
+    assert again["endpoint"] == "" and again["public_key"] == first["public_key"]
+    assert load_settings(layout) == replace(edited, state_sync=False)
+
+
+def test_a_node_is_not_its_own_peer(
+    network: LocalNetwork, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "new"
+    own = run(capsys, *words(network, home, "--peers", PEER)).json["node_id"]
+    done = run(capsys, *words(network, home, "--peers", f"{PEER},{own}@h:1"))
+    assert done.code == 2 and own in done.json["error"]["message"]
+    assert load_settings(Layout(home)).peers == (PEER,)
+
+
+def test_a_restored_home_is_none_to_join_with(
+    network: LocalNetwork, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """NET-60: its ledger has blocks of which its CometBFT knows nothing."""
+    home = tmp_path / "new"
+    ledger = Ledger(home / "data")
+    ledger.block()
+    ledger.close()
+    error = run(capsys, *words(network, home, "--peers", PEER)).json["error"]
+    assert error["code"] == "restored_home" and "joins anew" in error["message"]
+    assert not Layout(home).root.exists() and not Layout(home).settings.exists()
+    layout = Layout(network.members[0].home)
+    shutil.copytree(home / "data", layout.home / "data")
+    started = run(capsys, "--home", layout.home, "start", "--listen", "127.0.0.1:0", "--json")
+    assert started.code == 1 and "ready" not in started.out
+    assert "joins anew" in started.json["error"]["message"]
+
+
+def test_what_a_newcomer_reads(
+    network: LocalNetwork, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "new"
+    line = [word for word in words(network, home, "--peers", PEER) if word != "--json"]
+    done = run(capsys, *line)
+    assert f"synnergy --home {home} start --engine cometbft" in done.out.replace("\n", " ")
+    assert "LOCAL DEVELOPMENT ONLY" in done.err
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [("settings", "synnergy validator init"), ("consensus_key", "put that very key back")],
+)
+def test_a_start_that_lacks_something_leaves_nothing_behind(
+    network: LocalNetwork, capsys: pytest.CaptureFixture[str], missing: str, said: str
+) -> None:
+    layout = Layout(network.members[0].home)
+    getattr(layout, missing).unlink()
+    done = run(capsys, "--home", layout.home, "start", "--json")
+    assert done.code == 1 and said in done.json["error"]["message"]
+    assert not (layout.home / "data").exists()
+
+
+def test_a_networks_folder_is_no_nodes_home(
+    network: LocalNetwork, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run(capsys, "--home", network.home.root, "start", "--json")
+    assert done.code == 1
+    assert f"synnergy --home {network.home.root} testnet" in done.json["error"]["message"]
+    assert not network.home.data.exists()
+
+
 def test_the_operator_may_have_a_passphrase(
     network: LocalNetwork,
     tmp_path: Path,
@@ -75,10 +156,16 @@ def test_the_operator_may_have_a_passphrase(
 @pytest.mark.parametrize(
     ("more", "code", "said"),
     [
-        (("--peers", "127.0.0.1:5"), "bad_validator", "NODE_ID@HOST:PORT"),
-        (("--peers", PEER, "--p2p", "x"), "bad_validator", "p2p is not HOST:PORT"),
-        (("--peers", PEER, "--p2p", "h:70000"), "bad_validator", "no port 70000"),
-        (("--peers", PEER, "--member", "ftp://x"), "bad_validator", "members is not the URL"),
+        ((), "no_peers", "--peers is missing"),
+        (("--peers", ""), "usage", "--peers"),
+        (("--peers", "127.0.0.1:5"), "usage", "NODE_ID@HOST:PORT"),
+        (("--peers", f"{'ab' * 20}@h:65536"), "usage", "--peers"),
+        (("--peers", PEER, "--p2p", "x"), "usage", "--p2p"),
+        (("--peers", PEER, "--p2p", "h:70000"), "usage", "'h:70000' is not HOST:PORT"),
+        (("--peers", PEER, "--rpc", "0.0.0.0:26656"), "bad_validator", "cannot both listen"),
+        (("--peers", PEER, "--member", "ftp://x"), "usage", "--member"),
+        (("--peers", PEER, "--member", ""), "usage", "--member"),
+        (("--peers", PEER, "--endpoint", "http://h:65536"), "usage", "--endpoint"),
         (("--peers", PEER, "--moniker", 'a"b'), "bad_validator", "moniker"),
         (("--peers", PEER, "--endpoint", "ftp://x"), "usage", "'ftp://x' is not the URL"),
         (("--peers", PEER, "--operator", "../x"), "bad_wallet_name", "wallet"),
@@ -137,7 +224,7 @@ def test_the_home_of_a_first_validator(
     ("more", "code"),
     [
         (("--engine", "other"), "bad_engine"),
-        (("--engine", "cometbft", "--p2p", "x"), "bad_validator"),
+        (("--engine", "cometbft", "--p2p", "x"), "usage"),
         (("--engine", "cometbft", "--endpoint", "x" * 500), "usage"),
     ],
 )

@@ -77,7 +77,7 @@ def test_one_begins_a_network_and_the_other_joins_and_votes(tmp_path: Path) -> N
             "the second has caught up",
         )
 
-        power = ("power", joining["public_key"], 10, "--from", "regulator")
+        power = ("power", joining["public_key"], 10, "--from", "regulator", "--force")
         ask(one, "regulator", "validator", *power, node=url)
         ask(one, "transfer", joining["operator"], 1_000, "--from", "operator", node=second)
         listed = ask(other, "validator", "ls", node=second)["validators"]

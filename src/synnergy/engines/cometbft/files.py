@@ -24,6 +24,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -34,6 +35,7 @@ from synnergy.wire.bundle import MAX_ENTRY_BYTES
 from synnergy.wire.codec import read_json
 
 SETTINGS_FORMAT: Final = 1
+MAX_PORT: Final = 65_535
 #: What the kernel takes for the path of a Unix socket everywhere, its closing zero byte left out.
 MAX_SOCKET_PATH_BYTES: Final = 103
 #: Entries that CometBFT's mempool takes; the engine pushes back long before.
@@ -148,6 +150,11 @@ class Layout:
         return self.root / "data" / "priv_validator_state.json"
 
     @property
+    def blocks(self) -> Path:
+        """CometBFT's block store, which is there from its first start on."""
+        return self.root / "data" / "blockstore.db"
+
+    @property
     def process(self) -> Path:
         """The id of the CometBFT that runs on this home."""
         return self.root / "pid"
@@ -206,19 +213,28 @@ def create_keys(layout: Layout) -> Identity:
 
 def read_identity(layout: Layout) -> Identity:
     """The node id and the consensus key. Raises BadFiles where a file is missing or damaged."""
-    node = _seeded(_read(layout.node_key, _NodeKey).priv_key, layout.node_key)
+    node = _seeded(_read_key(layout.node_key, _NodeKey, layout).priv_key, layout.node_key)
     consensus = read_consensus_key(layout)
     return Identity(_address(node.public_key).hex(), consensus.public_key.hex())
 
 
 def read_consensus_key(layout: Layout) -> KeyPair:
     """The key pair that signs votes. Raises BadFiles where its file is missing or damaged."""
-    file = _read(layout.consensus_key, _ConsensusKey)
+    file = _read_key(layout.consensus_key, _ConsensusKey, layout)
     consensus = _seeded(file.priv_key, layout.consensus_key)
     own = consensus.public_key, _address(consensus.public_key).hex().upper()
     if own != (file.pub_key.value, file.address):
         raise BadFiles(f"{layout.consensus_key}: address and keys do not belong together")
     return consensus
+
+
+def _read_key(path: Path, kind: type[T], layout: Layout) -> T:
+    if layout.settings.exists() and not path.exists():
+        raise BadFiles(
+            f"there is no {path}, though this home is a node's: put that very key back; where it"
+            " is lost, another home takes the node's place (docs/network.md)"
+        )
+    return _read(path, kind)
 
 
 def _address(public_key: bytes) -> bytes:
@@ -251,6 +267,11 @@ def _seeded(key: _Key, path: Path) -> KeyPair:
 
 def load_settings(layout: Layout) -> NodeSettings:
     """`validator.json`. Raises BadFiles where it is missing, malformed or contradicts itself."""
+    if not layout.settings.exists() and (layout.home / "validators").is_dir():
+        raise BadFiles(
+            f"{layout.home} is the folder of a network on this machine, and no node's home:"
+            f" `synnergy --home {layout.home} testnet` runs all of it"
+        )
     return _check(_read(layout.settings, NodeSettings), layout)
 
 
@@ -272,12 +293,23 @@ def _worded(error: Exception) -> str:
 
 def _check(settings: NodeSettings, layout: Layout) -> NodeSettings:
     addresses = (settings.p2p, settings.rpc, *settings.peers, settings.external)
-    highest = max(int(address.rpartition(":")[2]) for address in addresses if address)
-    if highest > 65_535:
-        raise BadFiles(f"{layout.settings}: there is no port {highest}")
+    for address in (*filter(None, addresses), *settings.members):
+        if port_of(address) is None:
+            raise BadFiles(f"{layout.settings}: {address} names a port beyond {MAX_PORT}")
     if settings.p2p == settings.rpc:
         raise BadFiles(f"{layout.settings}: p2p and rpc cannot both listen on {settings.p2p}")
     return settings
+
+
+def port_of(address: str) -> int | None:
+    """The port of HOST:PORT, NODE_ID@HOST:PORT or a URL, 0 for a URL's own; None beyond 65535."""
+    try:
+        if "//" in address:
+            return urlsplit(address).port or 0
+        port = int(address.rpartition(":")[2])
+    except ValueError:
+        return None
+    return port if port <= MAX_PORT else None
 
 
 def write_config(
@@ -364,6 +396,16 @@ def render_config(settings: NodeSettings, socket: Path, sync: StateSync | None =
 def _toml(value: str | int | bool) -> str:
     """A value as TOML writes it; its basic strings escape as JSON does, and DEL besides."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def without_blocks(layout: Layout, height: int) -> str:
+    """Why a home whose ledger is at `height` is no node's where CometBFT has no blocks."""
+    return (
+        f"the ledger in {layout.home} is at height {height} and its CometBFT has no blocks, as in"
+        " a home that was restored or copied: a validator does not go on from there, but joins"
+        " anew with an empty home (docs/network.md); this one can be read, with `synnergy chain"
+        " replay`"
+    )
 
 
 def socket_path(layout: Layout, temporary: Path | None = None) -> Path:
