@@ -226,7 +226,7 @@ def test_what_no_longer_passes_is_dropped_and_told(ledger: Ledger) -> None:
     ledger.application.prepare = lambda waiting: prepare(waiting[:1])  # type: ignore[method-assign]
     engine.start()
     assert one.wait(PATIENCE) is not None
-    assert two.wait(PATIENCE) is None and two.done.is_set()
+    assert two.wait(PATIENCE) is None and two.ended
     assert two.dropped is not None and two.dropped.code == "insufficient_funds"
     assert engine.status(two.transaction) == two.dropped
     assert engine.mempool_size == 0
@@ -248,7 +248,7 @@ def test_a_full_store_halts_and_acknowledges_nothing(
         header = ledger.application.header
         monkeypatch.setattr(Store, "write", lambda self: full_store())
         lost = submitted(engine, transfer(ledger, 1))
-        assert lost.wait(PATIENCE) is None and lost.done.is_set()
+        assert lost.wait(PATIENCE) is None and lost.ended
         assert lost.dropped is not None and lost.dropped.rule == "ENG-1"
         until(lambda: engine.failure is not None)
         assert "the disk is full" in str(engine.failure)
@@ -305,7 +305,7 @@ def test_stopping_finishes_the_block_at_hand(
     go_on.set()
     stopping.join(PATIENCE)
     assert one.wait(0) is not None
-    assert two.done.is_set() and two.wait(0) is None  # told, not left hanging
+    assert two.ended and two.wait(0) is None  # told, not left hanging
     assert two.dropped is not None and two.dropped.code == "halted"
     assert application.height == 1
 

@@ -80,7 +80,9 @@ class SoloEngine:
         with self._room.lock:
             if self._stopping:
                 return Rejected("ENG-1", "halted", "the node is stopping")
-            return self._room.enter(authentic)
+            entered = self._room.enter(authentic)
+            self._room.lock.notify_all()
+            return entered
 
     def _run(self) -> None:
         try:

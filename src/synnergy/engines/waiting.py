@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -39,6 +39,9 @@ class Committed:
     result: TransactionResult
 
 
+_waits = threading.Lock()
+
+
 @dataclass(slots=True)
 class Submitted:
     """A transaction that waits for its block. `entry` is the mempool's that carries it, if any.
@@ -54,12 +57,27 @@ class Submitted:
     since: float = 0.0
     committed: Committed | None = None
     dropped: Rejected | None = None
-    done: threading.Event = field(default_factory=threading.Event)
+    _awaited: threading.Event | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is in a block, or dropped."""
+        return self.committed is not None or self.dropped is not None
 
     def wait(self, timeout: float) -> Committed | None:
         """What became of it, or None where it isn't in a block within `timeout` seconds."""
-        self.done.wait(timeout)
+        # Most are waited for by nobody, so that an event is made only by who does.
+        with _waits:
+            awaited = self._awaited = self._awaited or threading.Event()
+        # Whoever ends it says so first and looks for the event then.
+        if not self.ended:
+            awaited.wait(timeout)
         return self.committed
+
+    def end(self) -> None:
+        """Wake those who wait: it is in a block, or dropped."""
+        if self._awaited is not None:
+            self._awaited.set()
 
 
 class WaitingRoom:
@@ -113,7 +131,6 @@ class WaitingRoom:
         self._bytes += len(raw)
         self._senders.setdefault(body.sender, {})[transaction.id] = None
         self._dropped.pop(transaction.id, None)
-        self.lock.notify_all()
         return submitted
 
     def settle(self, height: int, results: Sequence[TransactionResult]) -> None:
@@ -124,7 +141,7 @@ class WaitingRoom:
             submitted = self._remove(result.transaction)
             if submitted is not None:
                 submitted.committed = Committed(height, index, result)
-                submitted.done.set()
+                submitted.end()
         self._checked = self._application.journal()
         for identifier, submitted in list(self.waiting.items()):
             checked = self._application.check(submitted.raw, self._checked)
@@ -178,4 +195,4 @@ class WaitingRoom:
         while len(self._dropped) > MAX_DROPPED:
             self._dropped.popitem(last=False)
         submitted.dropped = why
-        submitted.done.set()
+        submitted.end()

@@ -176,7 +176,7 @@ class Mempool:
         room, gas = MAX_BUNDLE_BYTES - _OVERHEAD_BYTES, self._block_gas()
         while self._outbox and len(taken) < MAX_BUNDLED:
             submitted = self._outbox[0]
-            if submitted.done.is_set() or submitted.entry is not None:
+            if submitted.ended or submitted.entry is not None:
                 self._outbox.popleft()  # committed, dropped, or in somebody else's entry
                 continue
             room -= len(submitted.raw) + _EACH_BYTES
