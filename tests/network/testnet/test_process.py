@@ -101,10 +101,13 @@ def complaint(message: str, **fields: object) -> LogLine:
 
 def test_what_is_repeated_is_passed_on_now_and_then() -> None:
     repeats = Repeats()
-    stopping = [complaint("Stopping peer for error", peer=peer, err="EOF") for peer in "ab"]
+    one, other = "ab" * 20, "cd" * 20
+    about = [f"Peer{{MConn{{127.0.0.1:{port}}} {one} in}}" for port in (1, 2)]
+    stopping = [complaint("Stopping peer for error", peer=peer, err="EOF") for peer in about]
     said = [repeats.hear(stopping[second % 2], second) for second in range(REPEAT)]
     assert said == [0] + [None] * (REPEAT - 1)
     assert repeats.hear(complaint("Stopping peer for error", err="reset"), REPEAT - 1) == 0
+    assert repeats.hear(complaint("Stopping peer for error", peer=other, err="EOF"), 1) == 0
     assert repeats.hear(stopping[0], REPEAT) == REPEAT - 1
     assert repeats.hear(stopping[0], REPEAT + 1) is None
     assert repeats.hear(stopping[0], 3 * REPEAT) == 1

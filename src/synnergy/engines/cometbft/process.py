@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -50,6 +51,8 @@ _MISSING: Final = (
     f"CometBFT {VERSION} is needed for a network of validators; `make cometbft` installs it"
     f" (which takes Go), or {ENVIRONMENT_VARIABLE} names it"
 )
+
+_NODE_ID: Final = re.compile(r"\b[0-9a-f]{40}\b")
 
 _log = logging.getLogger(__name__)
 
@@ -237,15 +240,17 @@ class Repeats:
 
     def __init__(self) -> None:
         #: When each was passed on last, and how often it came since.
-        self._told: OrderedDict[tuple[str, str, str], tuple[float, int]] = OrderedDict()
+        self._told: OrderedDict[tuple[str, str, str, str], tuple[float, int]] = OrderedDict()
 
     def hear(self, line: LogLine, now: float) -> int | None:
         """How often it was withheld since it was passed on last; None where it is withheld now.
 
-        Lines are the same where module, message and error are, whichever peer they are about.
-        `now` in seconds.
+        Lines are the same where module, message, error and the node they are about are, for its
+        address changes with each connection. `now` in seconds.
         """
-        complaint = (line.module, line.message, str(line.fields.get("err", "")))
+        node = _NODE_ID.search(str(line.fields.get("peer", "")))
+        error = str(line.fields.get("err", ""))
+        complaint = (line.module, line.message, error, node[0] if node else "")
         told, withheld = self._told.pop(complaint, (float("-inf"), 0))
         due = now - told >= REPEAT_SECONDS
         self._told[complaint] = (now, 0) if due else (told, withheld + 1)
