@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import lmdb
 
+from synnergy import durable
 from synnergy.chain.dump import MAX_CHUNK_BYTES, BadDump, Chunk, dump, head_of, load_dump
 from synnergy.chain.genesis import BadGenesis, chain_id_of, decode_genesis_file
 from synnergy.client.archive import (
@@ -37,7 +38,6 @@ from synnergy.client.home import (
     load_genesis,
     open_whole,
     read_file,
-    sync_folder,
     unreadable,
 )
 from synnergy.rejected import Rejected
@@ -152,11 +152,11 @@ def restore(file: Path, home: Home) -> Restored:
             with file.open("rb") as archive:
                 restored = _read_into(Home(temporary), archive)
             for folder in (temporary / "keystore", temporary / "openings", temporary):
-                sync_folder(folder)
+                durable.sync(folder)
             temporary.rename(home.root)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        sync_folder(home.root.parent)
+        durable.sync(home.root.parent)
     except (BadArchive, BadDump, BadGenesis) as error:
         raise ClientError("bad_backup", f"{file} is not restored: {error}") from None
     except (StoreFull, lmdb.Error) as error:

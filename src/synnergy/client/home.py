@@ -10,13 +10,13 @@ openings/ID.json    what opens the commitments of a receipt: salts, and the call
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from synnergy import durable
 from synnergy.chain.genesis import BadGenesis, Genesis, chain_id_of, decode_genesis_file
 from synnergy.client.failures import ClientError
 
@@ -131,39 +131,11 @@ def open_whole(
     """As `write_file`, for what is written piece by piece: named when the context ends well."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
-        temporary = path.parent / f".{path.name[:64]}.{secrets.token_hex(8)}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            _name(temporary, path, overwrite)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
+        with durable.open_whole(path, mode=mode, overwrite=overwrite) as file:
+            yield file
     except FileExistsError:
         raise ClientError(
             "already_exists", f"{path} exists already and is not overwritten"
         ) from None
     except OSError as error:
         raise ClientError("unwritable_file", f"{path}: {error.strerror or error}") from None
-
-
-def _name(temporary: Path, path: Path, overwrite: bool) -> None:
-    if overwrite:
-        temporary.replace(path)
-    else:
-        # A link fails where the name is taken, which a rename would not.
-        os.link(temporary, path)
-        temporary.unlink()
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder as durable as the files."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

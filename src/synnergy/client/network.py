@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from synnergy import durable
 from synnergy.chain.genesis import (
     GenesisValidator,
     chain_id_of,
@@ -31,7 +32,6 @@ from synnergy.client.home import (
     Home,
     load_genesis,
     read_file,
-    sync_folder,
     write_file,
 )
 from synnergy.client.keystore import Wallet, create_wallet, find_wallet
@@ -188,7 +188,7 @@ def _make(home: Home, count: int, wanted: NewLedger) -> None:
         save_settings(Layout(each.root), settings)
         write_file(each.genesis, encode_genesis_file(genesis), mode=0o644)
     unfinished.rename(home.root / VALIDATORS)
-    sync_folder(home.root)
+    durable.sync(home.root)
     home.openings.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
 
 

@@ -109,7 +109,7 @@ class Committed(Struct, frozen=True):
 
 
 def consensus_address(public_key: bytes) -> bytes:
-    """The 20 bytes that CometBFT names a validator by."""
+    """The 20 bytes that CometBFT names a validator by, and a node by those of its own key."""
     return sha256(public_key).digest()[:20]
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from synnergy.chain.queries.moment import Moment
+from synnergy.receipts.comet import consensus_address
 from synnergy.state import records
 from synnergy.wire.codec import Struct
 from synnergy.wire.types import Count, PublicKey, ShortText
@@ -34,7 +33,7 @@ def validators_view(moment: Moment) -> ValidatorsView:
             endpoint=node.endpoint,
             height=node.height,
             public_key=key,
-            address=hashlib.sha256(key).hexdigest()[:40].upper(),
+            address=consensus_address(key).hex().upper(),
         )
         for key, node in records.validators.scan(moment.state)
     ]

@@ -29,7 +29,9 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from synnergy import durable
 from synnergy.identity.keys import SEED_BYTES, KeyPair
+from synnergy.receipts.comet import consensus_address
 from synnergy.state.records import MAX_VALIDATORS
 from synnergy.wire.bundle import MAX_ENTRY_BYTES
 from synnergy.wire.codec import read_json
@@ -192,7 +194,7 @@ def create_keys(layout: Layout) -> Identity:
         (
             layout.consensus_key,
             {
-                "address": _address(consensus.public_key).hex().upper(),
+                "address": consensus_address(consensus.public_key).hex().upper(),
                 "pub_key": {
                     "type": "tendermint/PubKeyEd25519",
                     "value": _base64(consensus.public_key),
@@ -215,14 +217,14 @@ def read_identity(layout: Layout) -> Identity:
     """The node id and the consensus key. Raises BadFiles where a file is missing or damaged."""
     node = _seeded(_read_key(layout.node_key, _NodeKey, layout).priv_key, layout.node_key)
     consensus = read_consensus_key(layout)
-    return Identity(_address(node.public_key).hex(), consensus.public_key.hex())
+    return Identity(consensus_address(node.public_key).hex(), consensus.public_key.hex())
 
 
 def read_consensus_key(layout: Layout) -> KeyPair:
     """The key pair that signs votes. Raises BadFiles where its file is missing or damaged."""
     file = _read_key(layout.consensus_key, _ConsensusKey, layout)
     consensus = _seeded(file.priv_key, layout.consensus_key)
-    own = consensus.public_key, _address(consensus.public_key).hex().upper()
+    own = consensus.public_key, consensus_address(consensus.public_key).hex().upper()
     if own != (file.pub_key.value, file.address):
         raise BadFiles(f"{layout.consensus_key}: address and keys do not belong together")
     return consensus
@@ -235,11 +237,6 @@ def _read_key(path: Path, kind: type[T], layout: Layout) -> T:
             " is lost, another home takes the node's place (docs/network.md)"
         )
     return _read(path, kind)
-
-
-def _address(public_key: bytes) -> bytes:
-    """CometBFT's address of a key, which is also the id of the node whose key it is."""
-    return hashlib.sha256(public_key).digest()[:20]
 
 
 def _private(keys: KeyPair) -> dict[str, str]:
@@ -444,18 +441,9 @@ def write_whole(path: Path, content: bytes, mode: int = _OWNER_ONLY) -> None:
 
     Raises BadFiles.
     """
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with durable.open_whole(path, mode=mode) as file:
+            file.write(content)
     except OSError as error:
         raise BadFiles(f"{path} cannot be written: {error.strerror}") from None
 

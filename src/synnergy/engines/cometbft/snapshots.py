@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from synnergy import durable
 from synnergy.chain.application import Application
 from synnergy.chain.snapshot import (
     MAX_CHUNK_BYTES,
@@ -146,10 +146,10 @@ class Snapshots:
             if len(content) > MAX_MANIFEST_BYTES:
                 raise OSError(f"its manifest has {len(content)} bytes, too many for CometBFT")
             for path in new.iterdir():
-                _sync(path)
-            _sync(new)
+                durable.sync(path)
+            durable.sync(new)
             new.rename(self._folder / str(height))
-            _sync(self._folder)
+            durable.sync(self._folder)
         except _Stopped:
             shutil.rmtree(new, ignore_errors=True)
             return
@@ -315,12 +315,3 @@ def _find(folder: Path) -> tuple[Kept, ...]:
             header = manifest.header
             found.append(Kept(header.height, header.time, len(manifest.chunks), content))
     return tuple(sorted(found, key=lambda one: one.height, reverse=True))
-
-
-def _sync(path: Path) -> None:
-    """Make a file's bytes, or a folder's names, durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
