@@ -37,7 +37,7 @@ def rows(transfers: int = TRANSFERS, wallets: int = WALLETS) -> list[Row]:
             room,
             Mempool(application, room),
             Snapshots(application, Path(folder) / "snapshots", NO_SNAPSHOT, lambda: None),
-            lambda _: None,
+            lambda: None,
             lambda: 0,
         )
         made = ledger.transfers(transfers)

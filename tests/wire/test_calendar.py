@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from synnergy.wire.calendar import rfc3339
+from synnergy.wire.calendar import rfc3339, utc_text
 
 LAST = 32_503_680_000_000
 
@@ -20,3 +20,4 @@ LAST = 32_503_680_000_000
 def test_it_is_utc_with_milliseconds(time: int) -> None:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time)
     assert rfc3339(time) == moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time % 1000:03}Z"
+    assert utc_text(time) == moment.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +24,7 @@ from synnergy.opcodes.erasure import SetRetention
 from synnergy.rejected import Rejected
 from synnergy.vm import catalogue
 from synnergy.vm.domain import DomainOpcode
+from synnergy.wire.calendar import utc_text
 from synnergy.wire.codec import decode
 from synnergy.wire.transaction import MAX_DATA_BYTES
 
@@ -54,7 +54,7 @@ def proposals(session: Session) -> Reply:
             _words(proposal),
             f"{proposal.agreed} of {proposal.threshold}",
             ", ".join(proposal.regulators),
-            _utc(proposal.expires),
+            utc_text(proposal.expires),
         )
         for proposal in waiting
     ]
@@ -63,7 +63,7 @@ def proposals(session: Session) -> Reply:
         {
             **msgspec.to_builtins(proposal),
             "words": _words(proposal),
-            "expires_utc": _utc(proposal.expires),
+            "expires_utc": utc_text(proposal.expires),
         }
         for proposal in waiting
     ]
@@ -308,8 +308,3 @@ def _find(session: Session, identifier: str) -> replies.Proposal:
             " proposals` lists them, and 8 digits or more of an id name one",
         )
     return found[0]
-
-
-def _utc(milliseconds: int) -> str:
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -10,7 +10,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 from synnergy.chain.application import Application
@@ -19,6 +18,7 @@ from synnergy.identity.authenticate import Transaction
 from synnergy.pipeline import TransactionResult
 from synnergy.rejected import Rejected
 from synnergy.state.journal import Journal
+from synnergy.wire.calendar import utc_text
 
 #: Transactions that may wait; beyond it clients are told to come back (ENG-2).
 MAX_WAITING = 5_000
@@ -138,7 +138,7 @@ class WaitingRoom:
         for index, result in enumerate(results):
             if result.status == "inadmissible":  # it waits, or is told why not, like any other
                 continue
-            submitted = self._remove(result.transaction)
+            submitted = self.remove(result.transaction)
             if submitted is not None:
                 submitted.committed = Committed(height, index, result)
                 submitted.end()
@@ -146,18 +146,14 @@ class WaitingRoom:
         for identifier, submitted in list(self.waiting.items()):
             checked = self._application.check(submitted.raw, self._checked)
             if isinstance(checked, Rejected):
-                self._remove(identifier)
+                self.remove(identifier)
                 self._drop(submitted, checked)
-
-    def forget(self, transaction: bytes) -> None:
-        """Let one go that waits elsewhere, if anywhere."""
-        self._remove(transaction)
 
     def close(self, why: Rejected) -> None:
         """Accept nothing any more, and tell what still waits that it will be in no block."""
         self.closed = why
         for identifier, submitted in list(self.waiting.items()):
-            self._remove(identifier)
+            self.remove(identifier)
             self._drop(submitted, why)
         self.lock.notify_all()
 
@@ -172,15 +168,15 @@ class WaitingRoom:
         first = next(iter(waiting)).hex()
         wait = "waits" if len(waiting) == 1 else "wait"
         header = self._application.header
-        made = datetime.fromtimestamp(header.time / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         return Rejected(
             refused.rule,
             refused.code,
             f"{refused.message}: {len(waiting)} of its transactions {wait} for a block, first"
-            f" {first}; the last block is {header.height}, of {made}",
+            f" {first}; the last block is {header.height}, of {utc_text(header.time)}",
         )
 
-    def _remove(self, transaction: bytes) -> Submitted | None:
+    def remove(self, transaction: bytes) -> Submitted | None:
+        """Let one go that waits no more, or elsewhere; None where it doesn't wait here."""
         submitted = self.waiting.pop(transaction, None)
         if submitted is not None:
             self._bytes -= len(submitted.raw)

@@ -20,6 +20,11 @@ def rfc3339(time: int) -> str:
     return f"{year:04}-{month:02}-{day:02}T{clock}Z"
 
 
+def utc_text(time: int) -> str:
+    """A time in ms since 1970 (not negative), to the second, for people."""
+    return f"{rfc3339(time)[:-5].replace('T', ' ')} UTC"
+
+
 def _civil(days: int) -> tuple[int, int, int]:
     """Year, month and day of a day since 1970 in the Gregorian calendar."""
     era, day_of_era = divmod(days + _EPOCH, _DAYS_IN_400_YEARS)

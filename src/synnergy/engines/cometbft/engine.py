@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from synnergy.chain.application import Application, Finalised
+from synnergy.chain.application import Application
 from synnergy.engines.abci.server import AbciServer
 from synnergy.engines.cometbft.archivist import Archivist
 from synnergy.engines.cometbft.divergence import Divergence, compare, is_failure, read_failure
@@ -202,7 +202,7 @@ class CometEngine:
 
     # ---- what the node hears ---------------------------------------------------------------
 
-    def _committed(self, block: Finalised) -> None:
+    def _committed(self) -> None:
         self._snapshots.committed()
         self._archivist.committed()
 

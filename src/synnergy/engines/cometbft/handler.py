@@ -64,7 +64,7 @@ class Mismatch(RuntimeError):
 class ApplicationHandler(Handler):
     """Answers for `application`. Each connection calls from a thread of its own.
 
-    `committed` is called after each block with its height, outside of all locks; `retain` says
+    `committed` is called after each block, outside of all locks; `retain` says
     from which height on CometBFT must keep its blocks, 0: all.
     """
 
@@ -74,7 +74,7 @@ class ApplicationHandler(Handler):
         room: WaitingRoom,
         mempool: Mempool,
         snapshots: Snapshots,
-        committed: Callable[[Finalised], None],
+        committed: Callable[[], None],
         retain: Callable[[], int],
         trusted_peers: frozenset[str] = frozenset(),
         catching_up: Callable[[], bool] = lambda: True,
@@ -212,7 +212,7 @@ class ApplicationHandler(Handler):
         self._block = None
         seconds = block.seconds + time.perf_counter() - begun
         tell_block(application, block.finalised, len(self._room), seconds)
-        self._committed(block.finalised)
+        self._committed()
         return abci.ResponseCommit(retain_height=self._retain())
 
     # ---- snapshots -------------------------------------------------------------------------

@@ -126,7 +126,7 @@ class Mempool:
             if result.transaction in self._own:
                 self._send_anew(submitted)
             else:
-                room.forget(result.transaction)
+                room.remove(result.transaction)
         self._own.intersection_update(room.waiting)
         past = time.monotonic() - RESEND_SECONDS
         for identifier, submitted in room.waiting.items():
