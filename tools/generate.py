@@ -9,6 +9,7 @@ from pathlib import Path
 from synnergy import opcodes
 from synnergy.gas.schedule import load_schedule
 from synnergy.opcodes import reference
+from synnergy.tensor.kernels import steps
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Generators that are programs of their own; each takes `--check`.
@@ -19,8 +20,10 @@ def main() -> int:
     check = "--check" in sys.argv[1:]
     assert opcodes.__all__
     stale: list[str] = []
-    for name, content in reference.pages(load_schedule(1)).items():
-        path = ROOT / "docs" / "reference" / name
+    pages = reference.pages(load_schedule(1)).items()
+    wanted = {ROOT / "docs" / "reference" / name: content for name, content in pages}
+    wanted[ROOT / "src/synnergy/tensor/kernels/c/steps.h"] = steps.header()
+    for path, content in wanted.items():
         if path.exists() and path.read_text("utf-8") == content:
             continue
         if check:

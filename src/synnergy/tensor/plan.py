@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from synnergy.tensor.casts import canonicalise
+from synnergy.tensor.compiled import Kernelled, compile_graph, run_compiled
 from synnergy.tensor.dynamic import DynamicScope, contents, run_dynamic
 from synnergy.tensor.encoding import NamedTensor
 from synnergy.tensor.environment import check_environment, quiet
@@ -22,6 +23,8 @@ from synnergy.tensor.inference import (
     value_of,
 )
 from synnergy.tensor.inputs import check_arrays, check_values, input_types, unit_types
+from synnergy.tensor.kernels.runtime import Runtime
+from synnergy.tensor.kernels.selection import runtime_of
 from synnergy.tensor.limits import DEFAULT_LIMITS, Limits
 from synnergy.tensor.liveness import LifetimeCache, every_graph
 from synnergy.tensor.loader import Model, parse
@@ -36,9 +39,6 @@ from synnergy.tensor.types import (
     Unsupported,
     Work,
 )
-
-#: How a plan may be run; "auto" takes the fastest kernel that equals the reference bit for bit.
-KERNELS = ("auto", "reference")
 
 #: Element types of a ledger's inputs. TENSOR-2
 LEDGER_DTYPES = ("float32", "float64", "int32", "int64", "bool", "string")
@@ -79,6 +79,7 @@ class Plan:
         self._lifetimes = LifetimeCache()
         self._specialised: OrderedDict[tuple[tuple[str, tuple[int, ...]], ...], Specialised]
         self._specialised = OrderedDict()
+        self._kernelled: dict[str, Kernelled] = {}
         self._lock = threading.Lock()
         self._dynamic: tuple[Problem, ...] = ()
         self._cost = Cost(Work(), 0, 0)
@@ -158,19 +159,58 @@ class Plan:
         return (*problems, *self._dynamic)
 
     @quiet
-    def execute(self, arrays: Mapping[str, Array], kernel: str = "auto") -> list[NamedTensor]:
+    def execute(
+        self, arrays: Mapping[str, Array], kernel: str = "auto", threads: int = 1
+    ) -> list[NamedTensor]:
         """Named results with their types, NaN canonicalised, in the order of `outputs`.
 
+        `kernel` chooses a path of KERNELS, `threads` how many compute; neither changes a bit.
         Raises BadInput where the arrays don't fit or an operator can't compute their values,
-        Unsupported where a node can't be computed at their shapes.
+        Unsupported where a node can't be computed at their shapes, NoKernels where the path
+        isn't to be had here.
         """
-        if kernel not in KERNELS:
-            raise ValueError(f"kernel {kernel!r} is none of {', '.join(KERNELS)}")
+        runtime = runtime_of(kernel)
         check_environment()
         check_arrays(self.model.graph, arrays)
-        results = self._run_static(arrays) if self.static else self._run_dynamic(arrays)
+        if not self.static:
+            results = self._run_dynamic(arrays)
+        elif runtime is not None:
+            results = self._run_compiled(arrays, runtime, threads)
+            check_environment()
+            return results
+        else:
+            results = self._run_static(arrays)
         check_environment()
         return [(name, kind, _owned(array)) for name, kind, array in results]
+
+    def _run_compiled(
+        self, arrays: Mapping[str, Array], runtime: Runtime, threads: int
+    ) -> list[NamedTensor]:
+        specialised = self.specialise({name: array.shape for name, array in arrays.items()})
+        graph = self.model.graph
+        with self._lock:
+            kernelled = self._kernelled.get(runtime.name)
+            if kernelled is None:
+                kernelled = Kernelled(runtime, runtime.session())
+                self._kernelled[runtime.name] = kernelled
+            compiled = kernelled.compiled.get(specialised)
+            if compiled is None:
+                kernelled.forget(tuple(self._specialised.values()))
+                types = input_types(graph, {name: each.shape for name, each in arrays.items()})
+                compiled = compile_graph(
+                    graph,
+                    specialised,
+                    types,
+                    self._lifetimes,
+                    kernelled.session,
+                    kernelled.weights,
+                )
+                kernelled.compiled[specialised] = compiled
+            prepared = kernelled.acquire(compiled, threads)
+        results = run_compiled(compiled, prepared, arrays, graph, self._lifetimes)
+        with self._lock:
+            kernelled.release(compiled, threads, prepared)
+        return results
 
     def _run_static(self, arrays: Mapping[str, Array]) -> list[NamedTensor]:
         specialised = self.specialise({name: array.shape for name, array in arrays.items()})
@@ -193,12 +233,12 @@ class Plan:
         return results
 
     def run(
-        self, arrays: Mapping[str, Array], kernel: str = "auto"
+        self, arrays: Mapping[str, Array], kernel: str = "auto", threads: int = 1
     ) -> dict[str, Array | list[dict[Any, Any]]]:
         """`execute` for people: maps become a list of {label: number}, one for each row."""
         return {
             name: maps_of(kind, array) if isinstance(kind, MapsType) else array
-            for name, kind, array in self.execute(arrays, kernel)
+            for name, kind, array in self.execute(arrays, kernel, threads)
         }
 
 

@@ -1,0 +1,4 @@
+"""Compiled kernels: one C source, native and WASM builds of it, and what walks them.
+
+`program.py` is the file to read first: what a kernel is told. `c/kernels.h` is its other half.
+"""

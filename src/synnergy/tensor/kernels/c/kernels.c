@@ -1,0 +1,4 @@
+/* The one translation unit: everything is inlined where it helps, and builds alike everywhere. */
+#include "program.c"
+#include "gemm.c"
+#include "elementwise.c"

@@ -1,0 +1,6 @@
+/* Generated from ../steps.py; do not edit. */
+#define STEPS(STEP) \
+  STEP(1, CANONICALISE_F32) \
+  STEP(16, RELU_F32) \
+  STEP(64, PACK_B_F32) \
+  STEP(65, MATMUL_F32)

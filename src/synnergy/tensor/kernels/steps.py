@@ -1,0 +1,26 @@
+"""The kernels by number; `c/steps.h` is generated from here. Arguments stand beside each in C.
+
+Numbers are fixed once given: recorded programs name them.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Step(IntEnum):
+    """A kernel. Sixteen numbers or more for each family, so that families grow in place."""
+
+    # elementwise.c
+    CANONICALISE_F32 = 1
+    RELU_F32 = 16
+    # gemm.c
+    PACK_B_F32 = 64
+    MATMUL_F32 = 65
+
+
+def header() -> str:
+    """The text of `c/steps.h`."""
+    lines = [f"  STEP({step.value}, {step.name})" for step in sorted(Step)]
+    joined = " \\\n".join(lines)
+    return f"/* Generated from ../steps.py; do not edit. */\n#define STEPS(STEP) \\\n{joined}\n"

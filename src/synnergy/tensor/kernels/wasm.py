@@ -1,0 +1,137 @@
+"""Kernels in WASM, compiled by Cranelift: the path for machines without a native build."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import wasmtime
+
+from synnergy.tensor.kernels.program import (
+    ALIGNMENT,
+    Builder,
+    Operand,
+    Program,
+    aligned,
+)
+from synnergy.tensor.kernels.runtime import check_status
+from synnergy.tensor.types import DTYPES, Array
+
+_PAGE = 1 << 16
+_LARGEST = 1 << 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WasmRuntime:
+    """A module of kernels. Raises wasmtime.WasmtimeError where it can't be compiled here."""
+
+    name: str
+    path: Path
+    engine: wasmtime.Engine = field(init=False)
+    module: wasmtime.Module = field(init=False)
+
+    def __post_init__(self) -> None:
+        config = wasmtime.Config()
+        config.wasm_simd = True
+        config.wasm_relaxed_simd = True
+        engine = wasmtime.Engine(config)
+        object.__setattr__(self, "engine", engine)
+        object.__setattr__(self, "module", wasmtime.Module(engine, self.path.read_bytes()))
+
+    def session(self) -> WasmSession:
+        return WasmSession(self)
+
+
+class WasmSession:
+    """One instance: weights grow from the bottom of its memory, a run's own memory lies above."""
+
+    def __init__(self, runtime: WasmRuntime) -> None:
+        self.lock = threading.Lock()
+        self.store = wasmtime.Store(runtime.engine)
+        exports = wasmtime.Instance(self.store, runtime.module, []).exports(self.store)
+        self.memory = cast(wasmtime.Memory, exports["memory"])
+        self.entry = cast(wasmtime.Func, exports["synnergy_run"])
+        base = cast(wasmtime.Global, exports["__heap_base"]).value(self.store)
+        self.top = aligned(int(base))
+        self.weights: list[int] = []
+        self.occupant: WasmPrepared | None = None
+
+    def reserve(self, end: int) -> None:
+        """Make the memory reach up to `end`. Raises MemoryError."""
+        missing = end - self.memory.data_len(self.store)
+        if end > _LARGEST:
+            raise MemoryError(f"{end} bytes are more than WASM can address")
+        if missing > 0:
+            self.memory.grow(self.store, -(-missing // _PAGE))
+
+    def bytes_at(self, place: int, size: int) -> Array:
+        """A view that holds until the memory grows."""
+        whole = self.memory.data_ptr(self.store)
+        start = ctypes.addressof(whole.contents) + place
+        return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(start))
+
+    def place(self, builder: Builder) -> None:
+        with self.lock:
+            segment = self.top
+            self.top = aligned(segment + builder.placed_bytes)
+            self.reserve(self.top)
+            self.weights.append(segment)
+            self.occupant = None
+        for placed in builder.placed:
+            if placed.program is None or placed.source is None:
+                content = placed.array.reshape(-1).view(np.uint8)
+                self.bytes_at(segment + placed.buffer.offset, content.size)[...] = content
+            else:
+                source = Operand(str(placed.array.dtype), placed.array.shape, placed.source)
+                with self.prepare(placed.program, 1) as prepared:
+                    prepared.array(source)[...] = placed.array
+                    prepared.run(0, len(placed.program.words))
+
+    def prepare(self, program: Program, threads: int) -> WasmPrepared:
+        del threads  # WASM has one; the bits are the same
+        return WasmPrepared(self, program)
+
+
+class WasmPrepared:
+    """A program in the memory above the weights, which belongs to one run at a time."""
+
+    def __init__(self, session: WasmSession, program: Program) -> None:
+        self.session = session
+        self.program = program
+        self._bases: list[int] = []
+        self._words = self._table = 0
+
+    def __enter__(self) -> WasmPrepared:
+        session, program = self.session, self.program
+        session.lock.acquire()
+        if session.occupant is not self:  # another program ran, or weights were added
+            self._words = session.top
+            self._table = aligned(self._words + program.words.nbytes)
+            workspace = aligned(self._table + 4 * (2 + len(session.weights)))
+            scratch = aligned(workspace + program.workspace)
+            self._bases = [workspace, scratch, *session.weights]
+            session.reserve(scratch + program.scratch + ALIGNMENT)
+            words = program.words.view(np.uint8)
+            session.bytes_at(self._words, words.size)[...] = words
+            table = np.array(self._bases, np.uint32).view(np.uint8)
+            session.bytes_at(self._table, table.size)[...] = table
+            session.occupant = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.session.lock.release()
+
+    def array(self, operand: Operand) -> Array:
+        dtype = DTYPES[operand.dtype]
+        place = self._bases[operand.buffer.segment] + operand.buffer.offset + operand.offset
+        whole = self.session.bytes_at(place, operand.elements * dtype.itemsize)
+        return whole.view(dtype).reshape(operand.shape)
+
+    def run(self, begin: int, end: int) -> None:
+        words = self._words + 8 * begin
+        session = self.session
+        check_status(session.entry(session.store, words, end - begin, self._table, 0, 1))
