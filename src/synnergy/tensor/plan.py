@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from synnergy.tensor.casts import canonicalise
-from synnergy.tensor.compiled import Kernelled, compile_graph, run_compiled
+from synnergy.tensor.compiled import (
+    Compiled,
+    HostNode,
+    Kernelled,
+    compile_graph,
+    run_compiled,
+)
 from synnergy.tensor.dynamic import DynamicScope, contents, run_dynamic
 from synnergy.tensor.encoding import NamedTensor
 from synnergy.tensor.environment import check_environment, quiet
@@ -33,6 +39,7 @@ from synnergy.tensor.types import (
     BadInput,
     GraphInput,
     MapsType,
+    Node,
     Problem,
     Refuse,
     TensorType,
@@ -80,7 +87,7 @@ class Plan:
         self._specialised: OrderedDict[tuple[tuple[str, tuple[int, ...]], ...], Specialised]
         self._specialised = OrderedDict()
         self._kernelled: dict[str, Kernelled] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._dynamic: tuple[Problem, ...] = ()
         self._cost = Cost(Work(), 0, 0)
 
@@ -183,31 +190,46 @@ class Plan:
         check_environment()
         return [(name, kind, _owned(array)) for name, kind, array in results]
 
+    def left_to_reference(
+        self, shapes: Mapping[str, tuple[int, ...]], kernel: str = "auto"
+    ) -> tuple[Node, ...]:
+        """The nodes that kernels don't run at these input shapes, in order; bits are the same."""
+        runtime = runtime_of(kernel)
+        if runtime is None or not self.static:
+            return self.model.graph.nodes
+        with self._lock:
+            compiled = self._compiled(shapes, runtime)
+        return tuple(part.node for part in compiled.parts if isinstance(part, HostNode))
+
+    def _compiled(self, shapes: Mapping[str, tuple[int, ...]], runtime: Runtime) -> Compiled:
+        """The programs at these input shapes, made or remembered; the lock is held."""
+        graph = self.model.graph
+        kernelled = self._kernelled.get(runtime.name)
+        if kernelled is None:
+            kernelled = self._kernelled[runtime.name] = Kernelled(runtime, runtime.session())
+        specialised = self.specialise(shapes)
+        compiled = kernelled.compiled.get(specialised)
+        if compiled is None:
+            kernelled.forget(tuple(self._specialised.values()))
+            compiled = kernelled.compiled[specialised] = compile_graph(
+                graph,
+                specialised,
+                input_types(graph, shapes),
+                self._lifetimes,
+                kernelled.session,
+                kernelled.weights,
+            )
+        return compiled
+
     def _run_compiled(
         self, arrays: Mapping[str, Array], runtime: Runtime, threads: int
     ) -> list[NamedTensor]:
-        specialised = self.specialise({name: array.shape for name, array in arrays.items()})
-        graph = self.model.graph
         with self._lock:
-            kernelled = self._kernelled.get(runtime.name)
-            if kernelled is None:
-                kernelled = Kernelled(runtime, runtime.session())
-                self._kernelled[runtime.name] = kernelled
-            compiled = kernelled.compiled.get(specialised)
-            if compiled is None:
-                kernelled.forget(tuple(self._specialised.values()))
-                types = input_types(graph, {name: each.shape for name, each in arrays.items()})
-                compiled = compile_graph(
-                    graph,
-                    specialised,
-                    types,
-                    self._lifetimes,
-                    kernelled.session,
-                    kernelled.weights,
-                )
-                kernelled.compiled[specialised] = compiled
+            shapes = {name: array.shape for name, array in arrays.items()}
+            compiled = self._compiled(shapes, runtime)
+            kernelled = self._kernelled[runtime.name]
             prepared = kernelled.acquire(compiled, threads)
-        results = run_compiled(compiled, prepared, arrays, graph, self._lifetimes)
+        results = run_compiled(compiled, prepared, arrays, self.model.graph, self._lifetimes)
         with self._lock:
             kernelled.release(compiled, threads, prepared)
         return results

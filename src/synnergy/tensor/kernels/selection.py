@@ -15,7 +15,7 @@ from synnergy.tensor.kernels.wasm import WasmRuntime
 KERNELS = ("auto", "native", "wasm", "reference")
 
 _FOLDER = Path(__file__).parent
-_NATIVE = ("native-avx512", "native-avx2", "native-plain", "native-neon")
+_NATIVE = ("native-avx512", "native-avx2", "native-neon", "native-plain")
 _WASM = ("wasm-relaxed", "wasm-plain")
 
 
@@ -25,28 +25,39 @@ class NoKernels(RuntimeError):
 
 @functools.cache
 def runtime_of(kernel: str) -> Runtime | None:
-    """The build of kernels for `kernel`, None for the numpy reference.
+    """The build of kernels for `kernel`: one of KERNELS, or a build by its own name.
 
-    Raises ValueError for an unknown name, NoKernels where what was asked for isn't here.
+    None is the numpy reference. Raises ValueError for an unknown name, NoKernels where what was
+    asked for isn't here.
     """
-    if kernel not in KERNELS:
-        raise ValueError(f"kernel {kernel!r} is none of {', '.join(KERNELS)}")
     if kernel == "reference":
         return None
-    if kernel != "wasm":
-        for name in _NATIVE:
-            path = _FOLDER / "build" / f"{name}.so"
-            if path.exists():
-                return NativeRuntime(name, path)
-        if kernel == "native":
-            raise NoKernels("no native kernels are installed for this machine")
-    for name in _WASM:
-        path = _FOLDER / f"{name}.wasm"
-        if path.exists():
-            try:
-                return WasmRuntime(name, path)
-            except wasmtime.WasmtimeError:
-                continue
-    if kernel == "wasm":
-        raise NoKernels("no WASM kernels run on this machine")
-    return None
+    choices = {"auto": (*_NATIVE, *_WASM), "native": _NATIVE, "wasm": _WASM}
+    names = choices.get(kernel, (kernel,))
+    if not set(names) <= {*_NATIVE, *_WASM}:
+        raise ValueError(f"kernel {kernel!r} is none of {', '.join(KERNELS)}")
+    for name in names:
+        runtime = build_named(name)
+        if runtime is not None:
+            return runtime
+    if kernel == "auto":
+        return None
+    raise NoKernels(f"no {kernel} kernels are installed that run on this machine")
+
+
+@functools.cache
+def build_named(name: str) -> Runtime | None:
+    """A build by its own name, None where it isn't installed or doesn't run here."""
+    native = name in _NATIVE
+    path = _FOLDER / "build" / f"{name}.so" if native else _FOLDER / f"{name}.wasm"
+    if not path.exists():
+        return None
+    try:
+        return NativeRuntime(name, path) if native else WasmRuntime(name, path)
+    except (OSError, wasmtime.WasmtimeError):
+        return None
+
+
+def builds() -> tuple[str, ...]:
+    """Every build that runs here, the fastest first."""
+    return tuple(name for name in (*_NATIVE, *_WASM) if build_named(name) is not None)
