@@ -64,7 +64,46 @@ __device__ __forceinline__ void multiply(float (&sum)[8][8], const float (*share
     for (int j = 0; j < 8; j++) sum[i][j] = __fmaf_rn(a[i], b[j], sum[i][j]);
 }
 
-extern "C" __global__ void __launch_bounds__(256)
+// C = sum, start + sum or C + sum: totals rest in memory between blocks, registers being scarce.
+__device__ __forceinline__ void add(float *C, const float *start, const float (&sum)[8][8], int m, int n, int row,
+                                    int column, long long startRow, long long startColumn, bool only, bool first) {
+#pragma unroll
+  for (int i = 0; i < 8; i++) {
+    const int r = row + i / 4 * 16 + i % 4;
+    if (r >= m) continue;
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const int c = column + half * 32;
+      float *place = C + (long long)r * n + c;
+#if VECTOR
+      if (c >= n) continue;
+      float4 before = make_float4(0, 0, 0, 0), after;
+      if (!only && !first) before = *(const float4 *)place;
+      if (!only && first) {
+        const float *from = start + r * startRow;
+        before = make_float4(from[c * startColumn], from[(c + 1) * startColumn], from[(c + 2) * startColumn],
+                             from[(c + 3) * startColumn]);
+      }
+      after.x = only ? sum[i][half * 4] : __fadd_rn(before.x, sum[i][half * 4]);
+      after.y = only ? sum[i][half * 4 + 1] : __fadd_rn(before.y, sum[i][half * 4 + 1]);
+      after.z = only ? sum[i][half * 4 + 2] : __fadd_rn(before.z, sum[i][half * 4 + 2]);
+      after.w = only ? sum[i][half * 4 + 3] : __fadd_rn(before.w, sum[i][half * 4 + 3]);
+      *(float4 *)place = after;
+#else
+#pragma unroll
+      for (int j = 0; j < 4; j++)
+        if (c + j < n) {
+          const float value = sum[i][half * 4 + j];
+          place[j] = only    ? value
+                     : first ? __fadd_rn(start[r * startRow + (c + j) * startColumn], value)
+                             : __fadd_rn(place[j], value);
+        }
+#endif
+    }
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(256, 2)
 product(const float *A, const float *B, const float *start, float *C, int m, int n, int k, long long lda,
         long long ldb, long long startRow, long long startColumn) {
   __shared__ __align__(16) float sharedA[2][DEPTH][PITCH];
@@ -77,15 +116,6 @@ product(const float *A, const float *B, const float *start, float *C, int m, int
   C += (long long)blockIdx.z * m * n;
 #else
   const int first = 0, last = k;
-  float total[8][8];
-  bool started = start != nullptr;
-#pragma unroll
-  for (int i = 0; i < 8; i++)
-#pragma unroll
-    for (int j = 0; j < 8; j++) {
-      const int r = row0 + row + i / 4 * 16 + i % 4, c = col0 + column + j / 4 * 32 + j % 4;
-      total[i][j] = started && r < m && c < n ? start[r * startRow + c * startColumn] : 0.0f;
-    }
 #endif
   float sum[8][8] = {}, a[8], b[8];
   fetch(a, b, A, B, m, n, lda, ldb, row0, col0, first, last);
@@ -104,39 +134,14 @@ product(const float *A, const float *B, const float *start, float *C, int m, int
     if (more) keep(sharedA[side ^ 1], sharedB[side ^ 1], a, b);
     __syncthreads();
     side ^= 1;
-#if !SPLIT
     if ((k0 + DEPTH) % BLOCK == 0 || !more) {
+      const int block = k0 / BLOCK;
+      add(C, start, sum, m, n, row0 + row, col0 + column, startRow, startColumn, SPLIT || (block == 0 && !start),
+          block == 0);
 #pragma unroll
       for (int i = 0; i < 8; i++)
 #pragma unroll
-        for (int j = 0; j < 8; j++) {
-          total[i][j] = started ? __fadd_rn(total[i][j], sum[i][j]) : sum[i][j];
-          sum[i][j] = 0.0f;
-        }
-      started = true;
-    }
-#endif
-  }
-#if SPLIT
-  float(&total)[8][8] = sum;
-#endif
-#pragma unroll
-  for (int i = 0; i < 8; i++) {
-    const int r = row0 + row + i / 4 * 16 + i % 4;
-    if (r >= m) continue;
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      const int c = col0 + column + half * 32;
-      float *place = C + (long long)r * n + c;
-#if VECTOR
-      if (c < n)
-        *(float4 *)place =
-            make_float4(total[i][half * 4], total[i][half * 4 + 1], total[i][half * 4 + 2], total[i][half * 4 + 3]);
-#else
-#pragma unroll
-      for (int j = 0; j < 4; j++)
-        if (c + j < n) place[j] = total[i][half * 4 + j];
-#endif
+        for (int j = 0; j < 8; j++) sum[i][j] = 0.0f;
     }
   }
 }

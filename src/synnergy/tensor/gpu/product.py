@@ -37,7 +37,7 @@ def _cupy() -> Any:
 
 
 @functools.cache
-def _module(vector: bool, split: bool) -> Any:
+def _kernel(name: str, vector: bool = False, split: bool = False) -> Any:
     options = (
         "--std=c++17",
         "--ftz=false",
@@ -45,7 +45,13 @@ def _module(vector: bool, split: bool) -> Any:
         f"-DVECTOR={int(vector)}",
         f"-DSPLIT={int(split)}",
     )
-    return _cupy().RawModule(code=_SOURCE.read_text("utf-8"), options=options)
+    module = _cupy().RawModule(code=_SOURCE.read_text("utf-8"), options=options)
+    return module.get_function(name)
+
+
+@functools.cache
+def _processors() -> int:
+    return int(_cupy().cuda.Device().attributes["MultiProcessorCount"])
 
 
 def matmul(a: Array, b: Array, start: Array | None = None) -> Array:
@@ -69,29 +75,31 @@ def device_matmul(a: Any, b: Any, start: Any = None) -> Any:
         raise ValueError("a GPU multiplies float32 alone")
     (m, k), n = a.shape, b.shape[1]
     a, b = cupy.ascontiguousarray(a), cupy.ascontiguousarray(b)
-    zero = cupy.zeros((), cupy.float32)
-    whole = cupy.broadcast_to(zero if start is None else start, (m, n))
-    rows, columns = (stride // 4 for stride in whole.strides)
+    rows, columns = 0, 0
+    if start is not None:
+        start = cupy.broadcast_to(start, (m, n))
+        rows, columns = (stride // 4 for stride in start.strides)
     if not m * n * k:
-        return whole.copy()
+        return cupy.zeros((m, n), cupy.float32) if start is None else start.copy()
     vector = k % 4 == 0 and n % 4 == 0
     grid = (-(-n // _TILE), -(-m // _TILE))
     blocks = -(-k // BLOCK)
-    processors = cupy.cuda.Device().attributes["MultiProcessorCount"]
-    split = blocks > 1 and grid[0] * grid[1] < processors and blocks * m * n * 4 <= _PARTIAL_BYTES
+    few = grid[0] * grid[1] < _processors()
+    split = blocks > 1 and few and blocks * m * n * 4 <= _PARTIAL_BYTES
     nothing = np.uintp(0)
     given = nothing if start is None else start
     result = cupy.empty((m, n), cupy.float32)
     sizes = (np.int32(m), np.int32(n))
     strides = (np.int64(rows), np.int64(columns))
-    kernel = _module(vector, split).get_function("product")
+    kernel = _kernel("product", vector, split)
     rest = (*sizes, np.int32(k), np.int64(k), np.int64(n), *strides)
     if not split:
         kernel(grid, (256,), (a, b, given, result, *rest))
         return result
     partial = cupy.empty((blocks, m, n), cupy.float32)
     kernel((*grid, blocks), (256,), (a, b, nothing, partial, *rest))
-    adding = _module(vector, split).get_function("add_blocks")
     threads = (-(-m * n // 256),)
-    adding(threads, (256,), (partial, given, result, *sizes, np.int32(blocks), *strides))
+    _kernel("add_blocks")(
+        threads, (256,), (partial, given, result, *sizes, np.int32(blocks), *strides)
+    )
     return result
