@@ -17,6 +17,8 @@ class Step(IntEnum):
     # gemm.c
     PACK_B_F32 = 64
     MATMUL_F32 = 65
+    TRANSPOSE_F32 = 66
+    SCALE_F32 = 67
 
 
 def header() -> str:

@@ -1,121 +1,139 @@
-/* Matrix products in the order of TENSOR-10.
- *
- * B is packed into panels of NR columns: for each block of 256 rows, for each panel, `depth` rows
- * of NR values. A tile of MR x NR results is held in registers while one block of k runs.
- */
-#include "kernels.h"
+/* Matrix products in the order of TENSOR-10, and the panels that B is packed into. */
+#include "gemm.h"
 
-enum { BLOCK = 256 };
-#if VL == 16
-#define MR 8
-#define NV 3
-#elif VL == 8
-#define MR 6
-#define NV 2
-#else
-#define MR 4
-#define NV 3
-#endif
-#define NR (NV * VL)
+typedef float v4 __attribute__((ext_vector_type(4)));
 
-/* packed, b, k, n, row stride, column stride, batch, b's batch stride, packed batch stride. */
-void PACK_B_F32(const Context *context, const int64_t *args) {
-  int64_t k = args[2], n = args[3], rows = args[4], columns = args[5];
-  int64_t panels = (n + NR - 1) / NR;
-  Range part = share(context, panels * args[6], 1);
-  for (int64_t item = part.begin; item < part.end; item++) {
-    int64_t batch = item / panels, panel = item % panels;
-    float *packed = (float *)at(context, args[0]) + batch * args[8];
-    const float *b = (const float *)at(context, args[1]) + batch * args[7];
-    for (int64_t begin = 0; begin < k; begin += BLOCK) {
-      int64_t depth = least(BLOCK, k - begin);
-      float *out = packed + begin * panels * NR + panel * depth * NR;
-      for (int64_t i = 0; i < depth; i++)
-        for (int64_t j = 0; j < NR; j++) {
-          int64_t column = panel * NR + j;
-          out[i * NR + j] = column < n ? b[(begin + i) * rows + column * columns] : 0.0f;
-        }
-    }
-  }
+/* Four rows of four values, each row contiguous, become four columns. */
+INLINE void transpose_4(const float *from, int64_t apart, float *to, int64_t ldt) {
+  v4 r[4], s[4];
+  UNROLL for (int i = 0; i < 4; i++) memcpy(&r[i], from + i * apart, 16);
+  s[0] = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+  s[1] = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+  s[2] = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+  s[3] = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+  r[0] = __builtin_shufflevector(s[0], s[2], 0, 1, 4, 5);
+  r[1] = __builtin_shufflevector(s[0], s[2], 2, 3, 6, 7);
+  r[2] = __builtin_shufflevector(s[1], s[3], 0, 1, 4, 5);
+  r[3] = __builtin_shufflevector(s[1], s[3], 2, 3, 6, 7);
+  UNROLL for (int i = 0; i < 4; i++) memcpy(to + i * ldt, &r[i], 16);
 }
 
-#define UNROLL _Pragma("clang loop unroll(full)")
-
-static inline __attribute__((always_inline)) void tile(int rows, const float *a, int64_t lda, int64_t cda,
-                                                       const float *packed, int64_t depth, float *c, int64_t ldc,
-                                                       int64_t width, int first) {
-  vf sum[MR][NV];
-  UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < NV; j++) sum[i][j] = (vf)0.0f;
-  for (int64_t k = 0; k < depth; k++) {
-    vf row[NV];
-    UNROLL for (int j = 0; j < NV; j++) row[j] = load_vf(packed + k * NR + j * VL);
-    UNROLL for (int i = 0; i < rows; i++) {
-      vf value = (vf)a[i * lda + k * cda];
-      UNROLL for (int j = 0; j < NV; j++) sum[i][j] = fma_vf(value, row[j], sum[i][j]);
-    }
-  }
-  if (width >= NR) {
-    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < NV; j++) {
-      float *place = c + i * ldc + j * VL;
-      store_vf(place, first ? sum[i][j] : load_vf(place) + sum[i][j]);
+/* to[i * ldt + j] = from[i * row + j * column] for a matrix of which one stride is 1. */
+static void copy_matrix(const float *from, int64_t row, int64_t column, float *to, int64_t ldt, int64_t rows,
+                        int64_t columns) {
+  if (column == 1) {
+    for (int64_t i = 0; i < rows; i++) {
+      const float *restrict line = from + i * row;
+      float *restrict out = to + i * ldt;
+      int64_t j = 0;
+      for (; j + VL <= columns; j += VL) store_vf(out + j, load_vf(line + j));
+      for (; j < columns; j++) out[j] = line[j];
     }
     return;
   }
-  float edge[NR];
-  UNROLL for (int i = 0; i < rows; i++) {
-    UNROLL for (int j = 0; j < NV; j++) store_vf(edge + j * VL, sum[i][j]);
-    for (int64_t j = 0; j < width; j++) c[i * ldc + j] = first ? edge[j] : c[i * ldc + j] + edge[j];
+  int64_t i = 0;
+  if (row == 1)
+    for (; i + 4 <= rows; i += 4) {
+      int64_t j = 0;
+      for (; j + 4 <= columns; j += 4) transpose_4(from + i + j * column, column, to + i * ldt + j, ldt);
+      for (; j < columns; j++)
+        for (int64_t each = i; each < i + 4; each++) to[each * ldt + j] = from[each + j * column];
+    }
+  for (; i < rows; i++)
+    for (int64_t j = 0; j < columns; j++) to[i * ldt + j] = from[i * row + j * column];
+}
+
+/* result, x, rows, columns of the result: x transposed. */
+void TRANSPOSE_F32(const Context *context, const int64_t *args) {
+  int64_t rows = args[2], columns = args[3];
+  Range part = share(context, rows, 16);
+  copy_matrix((const float *)at(context, args[1]) + part.begin, 1, rows, (float *)at(context, args[0]) + part.begin * columns,
+              columns, part.end - part.begin, columns);
+}
+
+/* result, x, count, factor (bits of a float64). */
+void SCALE_F32(const Context *context, const int64_t *args) {
+  float *restrict result = at(context, args[0]);
+  const float *restrict x = at(context, args[1]);
+  float factor = (float)f64_of(args[3]);
+  Range part = share(context, args[2], 1024);
+  for (int64_t i = part.begin; i < part.end; i++) result[i] = factor * x[i];
+}
+
+/* The place of a batch's matrix number `item`: its index in each dimension. */
+static inline void place_in_batch(int64_t item, const int64_t *sizes, int64_t apart, int64_t dimensions,
+                                  int64_t *index) {
+  for (int64_t d = dimensions - 1; d >= 0; d--) {
+    index[d] = item % sizes[d * apart];
+    item /= sizes[d * apart];
   }
 }
 
-typedef void Tile(const float *, int64_t, int64_t, const float *, int64_t, float *, int64_t, int64_t, int);
-#define TILE(rows)                                                                                              \
-  static void tile_##rows(const float *a, int64_t lda, int64_t cda, const float *packed, int64_t depth, float *c, \
-                          int64_t ldc, int64_t width, int first) {                                              \
-    tile(rows, a, lda, cda, packed, depth, c, ldc, width, first);                                               \
-  }
-TILE(1) TILE(2) TILE(3) TILE(4)
-#if MR > 4
-TILE(5) TILE(6)
-#endif
-#if MR > 6
-TILE(7) TILE(8)
-#endif
-static Tile *const TILES[] = {NULL, tile_1, tile_2, tile_3, tile_4,
-#if MR > 4
-                              tile_5, tile_6,
-#endif
-#if MR > 6
-                              tile_7, tile_8,
-#endif
-};
+enum { MAX_DIMENSIONS = 8 };
 
-/* c, a, packed b, start or ABSENT, m, n, k, a's row and column stride, start's row and column
- * stride, batch, batch strides of a, packed b, c and start. c is contiguous. */
-void MATMUL_F32(const Context *context, const int64_t *args) {
-  int64_t m = args[4], n = args[5], k = args[6], lda = args[7], cda = args[8];
-  int64_t panels = (n + NR - 1) / NR, strips = (m + MR - 1) / MR;
-  int64_t groups = 8; /* strips that share a panel while it's in the cache */
-  int64_t bands = (strips + groups - 1) / groups;
-  Range part = share(context, args[11] * bands * panels, 1);
+/* packed, b, k, n, row stride, column stride, dimensions of the batch (<= 8), for each: size,
+ * stride in b. One matrix after another, each k times `padded(n)` values. */
+void PACK_B_F32(const Context *context, const int64_t *args) {
+  int64_t k = args[2], n = args[3], dimensions = args[6], wide = padded(n);
+  int64_t panels = (n + NR - 1) / NR, blocks = (k + BLOCK - 1) / BLOCK, matrices = 1;
+  for (int64_t d = 0; d < dimensions; d++) matrices *= args[7 + 2 * d];
+  Range part = share(context, matrices * blocks * panels, 1);
   for (int64_t item = part.begin; item < part.end; item++) {
-    int64_t batch = item / (bands * panels), band = item / panels % bands, panel = item % panels;
-    const float *a = (const float *)at(context, args[1]) + batch * args[12];
-    const float *packed = (const float *)at(context, args[2]) + batch * args[13];
-    float *c = (float *)at(context, args[0]) + batch * args[14];
+    int64_t matrix = item / (panels * blocks), block = item / panels % blocks, panel = item % panels;
+    int64_t index[MAX_DIMENSIONS], begin = block * BLOCK, depth = least(BLOCK, k - begin), left = panel * NR;
+    place_in_batch(matrix, args + 7, 2, dimensions, index);
+    const float *b = (const float *)at(context, args[1]) + begin * args[4] + left * args[5];
+    for (int64_t d = 0; d < dimensions; d++) b += index[d] * args[8 + 2 * d];
+    float *out = (float *)at(context, args[0]) + matrix * k * wide + begin * wide + left * depth;
+    int64_t width = least(NR, n - left), ldb = padded(width);
+    copy_matrix(b, args[4], args[5], out, ldb, depth, width);
+    for (int64_t i = 0; i < depth && width < ldb; i++)
+      for (int64_t j = width; j < ldb; j++) out[i * ldb + j] = 0.0f;
+  }
+}
+
+/* Where MATMUL_F32's arguments of the batch and of what follows stand. */
+enum { FIXED = 13, STRIDES = 5 };
+
+/* c, a, packed b, start or ABSENT, m, n, k, row strides of a and c, start's row and column stride
+ * (0 or 1), dimensions of the batch (<= 8), operations that follow; for each dimension: size,
+ * strides of a, b (in packed matrices), c and start; for each operation AFTER_WORDS.
+ *
+ * c = start + a b: each row of A, C is contiguous, B is packed by PACK_B_F32. */
+void MATMUL_F32(const Context *context, const int64_t *args) {
+  int64_t m = args[4], n = args[5], k = args[6], lda = args[7], ldc = args[8];
+  int64_t dimensions = args[11], follow = args[12], matrices = 1;
+  const int64_t *batch = args + FIXED, *after = batch + STRIDES * dimensions;
+  for (int64_t d = 0; d < dimensions; d++) matrices *= batch[STRIDES * d];
+  int64_t panels = (n + NR - 1) / NR, wide = padded(n);
+  int64_t high = 8 * MR; /* rows that share a panel while it's in the cache */
+  int64_t bands = (m + high - 1) / high;
+  Range part = share(context, matrices * bands * panels, 1);
+  for (int64_t item = part.begin; item < part.end; item++) {
+    int64_t index[MAX_DIMENSIONS], panel = item % panels;
+    int64_t top = item / panels % bands * high, rows = least(high, m - top), left = panel * NR;
+    int64_t width = least(NR, n - left), ldb = padded(width);
+    const float *a = (const float *)at(context, args[1]) + top * lda;
+    const float *b = (const float *)at(context, args[2]);
+    float *c = (float *)at(context, args[0]) + top * ldc + left;
     const float *start = at_optional(context, args[3]);
-    int64_t top = band * groups * MR, bottom = least(m, top + groups * MR), left = panel * NR;
-    int64_t width = least(NR, n - left);
+    if (start) start += top * args[9] + left * args[10];
+    place_in_batch(item / (panels * bands), batch, STRIDES, dimensions, index);
+    for (int64_t d = 0; d < dimensions; d++) {
+      const int64_t *strides = batch + STRIDES * d;
+      a += index[d] * strides[1];
+      b += index[d] * strides[2] * k * wide;
+      c += index[d] * strides[3];
+      if (start) start += index[d] * strides[4];
+    }
     if (start || !k)
-      for (int64_t i = top; i < bottom; i++)
-        for (int64_t j = left; j < left + width; j++)
-          c[i * n + j] = start ? start[batch * args[15] + i * args[9] + j * args[10]] : 0.0f;
+      for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < width; j++) c[i * ldc + j] = start ? start[i * args[9] + j * args[10]] : 0.0f;
     for (int64_t begin = 0; begin < k; begin += BLOCK) {
       int64_t depth = least(BLOCK, k - begin);
-      const float *b = packed + begin * panels * NR + panel * depth * NR;
-      for (int64_t i = top; i < bottom; i += MR)
-        TILES[least(MR, bottom - i)](a + i * lda + begin * cda, lda, cda, b, depth, c + i * n + left, n, width,
-                                     !start && begin == 0);
+      multiply_panel(a + begin, lda, b + begin * wide + left * depth, ldb, depth, c, ldc, rows, width,
+                     !start && !begin);
     }
+    finish(context, after, follow, c, ldc, rows, width, top, left, index, dimensions);
   }
 }

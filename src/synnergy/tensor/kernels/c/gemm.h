@@ -1,0 +1,170 @@
+/* The tile that matrix products and convolutions are made of, and what is done to finished results.
+ *
+ * A tile holds up to MR x NR results in registers while one block of k runs over them. B comes
+ * in panels of NR columns: for each block of k, for each panel, `depth` rows of NR values. The
+ * last panel is only as wide as it needs, in whole vectors; what lies past the last column there
+ * is never stored.
+ */
+#ifndef SYNNERGY_GEMM_H
+#define SYNNERGY_GEMM_H
+
+#include "kernels.h"
+
+/* Terms of a dot product that are summed before the sum joins the others. TENSOR-10 */
+#define BLOCK 256
+/* Rows and vectors of a tile: as many sums as registers hold, and one row of B. */
+#if VL == 16
+#define MR 8
+#define NV 3
+#elif VL == 8
+#define MR 6
+#define NV 2
+#elif defined(__aarch64__)
+#define MR 8
+#define NV 3
+#else
+#define MR 4
+#define NV 3
+#endif
+#define NR (NV * VL)
+
+#define UNROLL _Pragma("clang loop unroll(full)")
+#define INLINE static inline __attribute__((always_inline))
+
+/* Columns of B in panels: whole vectors. */
+static inline int64_t padded(int64_t n) { return (n + VL - 1) / VL * VL; }
+
+/* The first `count` < VL values of a vector. */
+static inline void store_part(float *p, vf v, int64_t count) {
+  float values[VL];
+  store_vf(values, v);
+  for (int64_t j = 0; j < count; j++) p[j] = values[j];
+}
+static inline vf load_part(const float *p, int64_t count) {
+  float values[VL] = {0};
+  for (int64_t j = 0; j < count; j++) values[j] = p[j];
+  return load_vf(values);
+}
+
+INLINE void tile(int rows, int vectors, const float *restrict a, int64_t lda, const float *restrict b, int64_t ldb,
+                 int64_t depth, float *restrict c, int64_t ldc, int64_t width, int first) {
+  vf sum[MR][NV];
+  UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = (vf)0.0f;
+  for (int64_t k = 0; k < depth; k++, b += ldb) {
+    vf row[NV];
+    UNROLL for (int j = 0; j < vectors; j++) row[j] = load_vf(b + j * VL);
+    UNROLL for (int i = 0; i < rows; i++) {
+      vf value = (vf)a[i * lda + k];
+      UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = fma_vf(value, row[j], sum[i][j]);
+    }
+  }
+  UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < vectors; j++) {
+    float *place = c + i * ldc + j * VL;
+    int64_t count = width - j * VL;
+    if (j < vectors - 1 || count >= VL) store_vf(place, first ? sum[i][j] : load_vf(place) + sum[i][j]);
+    else store_part(place, first ? sum[i][j] : load_part(place, count) + sum[i][j], count);
+  }
+}
+
+typedef void Tile(const float *restrict a, int64_t lda, const float *restrict b, int64_t ldb, int64_t depth,
+                  float *restrict c, int64_t ldc, int64_t width, int first);
+#define TILE(rows, vectors)                                                                                      \
+  static void tile_##rows##_##vectors(const float *restrict a, int64_t lda, const float *restrict b, int64_t ldb, \
+                                      int64_t depth, float *restrict c, int64_t ldc, int64_t width, int first) {  \
+    tile(rows, vectors, a, lda, b, ldb, depth, c, ldc, width, first);                                             \
+  }
+#if MR == 8
+#define ROWS(each, vectors) each(1, vectors) each(2, vectors) each(3, vectors) each(4, vectors) \
+  each(5, vectors) each(6, vectors) each(7, vectors) each(8, vectors)
+#elif MR == 6
+#define ROWS(each, vectors) each(1, vectors) each(2, vectors) each(3, vectors) each(4, vectors) \
+  each(5, vectors) each(6, vectors)
+#else
+#define ROWS(each, vectors) each(1, vectors) each(2, vectors) each(3, vectors) each(4, vectors)
+#endif
+#define NAMED(rows, vectors) [vectors - 1][rows - 1] = tile_##rows##_##vectors,
+ROWS(TILE, 1)
+ROWS(TILE, 2)
+#if NV == 3
+ROWS(TILE, 3)
+#endif
+static Tile *const TILES[NV][MR] = {
+  ROWS(NAMED, 1)
+  ROWS(NAMED, 2)
+#if NV == 3
+  ROWS(NAMED, 3)
+#endif
+};
+
+/* c (+)= a b over one block of `depth` <= BLOCK terms: `rows` rows of A, each contiguous and lda
+ * apart, by one panel of `width` <= NR columns, whose rows are ldb apart and readable in whole
+ * vectors. With `first` c is written, otherwise the block's sums are added to it. */
+static inline void multiply_panel(const float *a, int64_t lda, const float *b, int64_t ldb, int64_t depth, float *c,
+                                  int64_t ldc, int64_t rows, int64_t width, int first) {
+  Tile *const *tiles = TILES[(width - 1) / VL];
+  for (int64_t i = 0; i < rows; i += MR)
+    tiles[least(MR, rows - i) - 1](a + i * lda, lda, b, ldb, depth, c + i * ldc, ldc, width, first);
+}
+
+/* What is done to each finished result, in turn; each operation rounds on its own. The operand is
+ * a matrix (or one for each of the batch) of which a stride of 0 repeats a row or a column.
+ * MAXIMUM and MINIMUM are TENSOR-21's, and so is RECTIFY: max(c, +0), NaN stays. */
+enum { ADD = 0, SUBTRACT, SUBTRACT_FROM, MULTIPLY, DIVIDE, DIVIDE_INTO, MAXIMUM, MINIMUM, RECTIFY };
+
+INLINE vf after_vf(int64_t kind, vf c, vf x) {
+  switch (kind) {
+  case ADD: return c + x;
+  case SUBTRACT: return c - x;
+  case SUBTRACT_FROM: return x - c;
+  case MULTIPLY: return c * x;
+  case DIVIDE: return c / x;
+  case DIVIDE_INTO: return x / c;
+  case MAXIMUM: {
+    vi odd = (c != c) | ((c == 0.0f) & (x == 0.0f));
+    return odd ? c + x : c > x ? c : x;
+  }
+  case MINIMUM: {
+    vi odd = (c != c) | ((c == 0.0f) & (x == 0.0f));
+    return odd ? -(-c - x) : c < x ? c : x;
+  }
+  default: return (vf)((vi)c & ((c > 0.0f) | (c != c)));
+  }
+}
+
+INLINE void after_matrix(int64_t kind, float *restrict c, int64_t ldc, int64_t rows, int64_t width,
+                         const float *restrict x, int64_t ldx, int64_t step) {
+  for (int64_t i = 0; i < rows; i++, c += ldc, x += ldx) {
+    vf same = (vf)*x;
+    int64_t j = 0;
+    for (; j + VL <= width; j += VL) store_vf(c + j, after_vf(kind, load_vf(c + j), step ? load_vf(x + j) : same));
+    if (j < width)
+      store_part(c + j, after_vf(kind, load_part(c + j, width - j), step ? load_part(x + j, width - j) : same),
+                 width - j);
+  }
+}
+
+/* Words of one operation in a step: kind, operand (ABSENT for RECTIFY), row stride, column stride
+ * (0 or 1), then a stride for each dimension of the batch. */
+#define AFTER_WORDS(dimensions) (4 + (dimensions))
+
+/* Do `count` operations to the results at row, column of a matrix; `index` is its place in a
+ * batch of that many dimensions. */
+static void finish(const Context *context, const int64_t *after, int64_t count, float *c, int64_t ldc, int64_t rows,
+                   int64_t width, int64_t row, int64_t column, const int64_t *index, int64_t dimensions) {
+  for (; count--; after += AFTER_WORDS(dimensions)) {
+    int64_t ldx = after[2], step = after[3];
+    const float *x = c;
+    if (after[1] != ABSENT) {
+      x = (const float *)at(context, after[1]) + row * ldx + column * step;
+      for (int64_t d = 0; d < dimensions; d++) x += index[d] * after[4 + d];
+    }
+#define AFTER(kind) case kind: after_matrix(kind, c, ldc, rows, width, x, ldx, step); break;
+    switch (after[0]) {
+      AFTER(ADD) AFTER(SUBTRACT) AFTER(SUBTRACT_FROM) AFTER(MULTIPLY) AFTER(DIVIDE) AFTER(DIVIDE_INTO)
+      AFTER(MAXIMUM) AFTER(MINIMUM) AFTER(RECTIFY)
+    }
+#undef AFTER
+  }
+}
+
+#endif
