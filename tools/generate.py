@@ -9,7 +9,7 @@ from pathlib import Path
 from synnergy import opcodes
 from synnergy.gas.schedule import load_schedule
 from synnergy.opcodes import reference
-from synnergy.tensor.kernels import steps
+from synnergy.tensor.kernels import steps, tables
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Generators that are programs of their own; each takes `--check`.
@@ -22,7 +22,9 @@ def main() -> int:
     stale: list[str] = []
     pages = reference.pages(load_schedule(1)).items()
     wanted = {ROOT / "docs" / "reference" / name: content for name, content in pages}
-    wanted[ROOT / "src/synnergy/tensor/kernels/c/steps.h"] = steps.header()
+    kernels = ROOT / "src/synnergy/tensor/kernels/c"
+    wanted[kernels / "steps.h"] = steps.header()
+    wanted[kernels / "tables.h"] = tables.header()
     for path, content in wanted.items():
         if path.exists() and path.read_text("utf-8") == content:
             continue

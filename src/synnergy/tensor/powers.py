@@ -29,7 +29,7 @@ def _table() -> tuple[Array, Array]:
     return np.array(high), np.array(low)
 
 
-_HIGH, _LOW = _table()
+LOG_HIGH, LOG_LOW = _table()
 # 2 atanh(s) - 2s = s (2/3 s^2 + 2/5 s^4 + …): |s| < 2^-8 here.
 _ATANH_TERMS = [2 / 3, 2 / 5, 2 / 7, 2 / 9, 2 / 11]
 
@@ -68,8 +68,8 @@ def log_pair(x: Array) -> tuple[Array, Array]:
     s_low = (((difference - back) - back_error) - s * base_error) / base
     z = s * s
     tail = s * z * polynomial(_ATANH_TERMS, z) + 2.0 * s_low
-    tail = tail + (_LOW[index] + k * LN2_LOW)
-    high, rest = two_sum(k * LN2_HIGH + _HIGH[index], 2.0 * s)
+    tail = tail + (LOG_LOW[index] + k * LN2_LOW)
+    high, rest = two_sum(k * LN2_HIGH + LOG_HIGH[index], 2.0 * s)
     return two_sum(high, rest + tail)
 
 

@@ -50,10 +50,10 @@ def _parts(value: int, widths: tuple[int, ...]) -> list[float]:
 
 
 #: pi / 2 in parts of 33 bits, so that products with integers below 2^20 are exact.
-_HALF_PI_1, _HALF_PI_2, _HALF_PI_3 = _parts(_PI // 2, (32, 65))
-_HALF_PI_HIGH = float(Fraction(_PI, 2 << _SCALE))
-_HALF_PI_LOW = float(Fraction(_PI, 2 << _SCALE) - Fraction(_HALF_PI_HIGH))
-_INVERSE_HALF_PI = float(Fraction(2 << _SCALE, _PI))
+HALF_PI_1, HALF_PI_2, HALF_PI_3 = _parts(_PI // 2, (32, 65))
+HALF_PI_HIGH = float(Fraction(_PI, 2 << _SCALE))
+HALF_PI_LOW = float(Fraction(_PI, 2 << _SCALE) - Fraction(HALF_PI_HIGH))
+INVERSE_HALF_PI = float(Fraction(2 << _SCALE, _PI))
 
 _SIN_TERMS = [float(Fraction((-1) ** n, factorial(2 * n + 1))) for n in range(1, 10)]
 _COS_TERMS = [float(Fraction((-1) ** n, factorial(2 * n))) for n in range(2, 11)]
@@ -63,7 +63,7 @@ _LIMB = 27
 _MASK = (1 << _LIMB) - 1
 _WINDOW = 8
 #: 2 / pi times 2^-54 in limbs of 27 bits, most significant first; enough for every float64.
-_TWO_OVER_PI = np.array(
+TWO_OVER_PI = np.array(
     [((2 << (2 * _SCALE)) // _PI >> (_SCALE + 54 - _LIMB * (i + 1))) & _MASK for i in range(52)],
     dtype=np.int64,
 )
@@ -71,10 +71,10 @@ _TWO_OVER_PI = np.array(
 
 def _reduce_near(x: Array) -> tuple[Array, Array, Array]:
     """(high, low, n) with x = n pi/2 + high + low, for |x| below 2^20 (Cody and Waite)."""
-    n = np.rint(x * _INVERSE_HALF_PI)
-    first = x - n * _HALF_PI_1
-    high, error = two_sum(first, -(n * _HALF_PI_2))
-    third, third_error = two_product(n, np.full_like(n, _HALF_PI_3))
+    n = np.rint(x * INVERSE_HALF_PI)
+    first = x - n * HALF_PI_1
+    high, error = two_sum(first, -(n * HALF_PI_2))
+    third, third_error = two_product(n, np.full_like(n, HALF_PI_3))
     high, more = two_sum(high, -third)
     high, low = two_sum(high, error + (more - third_error))
     return high, low, n.astype(np.int64)
@@ -92,7 +92,7 @@ def _reduce_far(x: Array) -> tuple[Array, Array, Array]:
     factors = (low & _MASK, high & _MASK, high >> _LIMB)
     limbs = [np.zeros_like(bits) for _ in range(_WINDOW)]  # least significant first
     for i in range(_WINDOW):
-        word = _TWO_OVER_PI[start + (_WINDOW - 1 - i)]
+        word = TWO_OVER_PI[start + (_WINDOW - 1 - i)]
         for j, factor in enumerate(factors[: _WINDOW - i]):
             limbs[i + j] = limbs[i + j] + word * factor
     carry = np.zeros_like(bits)
@@ -108,8 +108,8 @@ def _reduce_far(x: Array) -> tuple[Array, Array, Array]:
         limbs[7] * unit[7] + limbs[6] * unit[6], limbs[5] * unit[5] + limbs[4] * unit[4]
     )
     first, rest = two_sum(first, error + (limbs[3] * unit[3] + limbs[2] * unit[2]))
-    angle, lost = two_product(first, np.full_like(first, _HALF_PI_HIGH))
-    angle, rest = two_sum(angle, lost + (first * _HALF_PI_LOW + rest * _HALF_PI_HIGH))
+    angle, lost = two_product(first, np.full_like(first, HALF_PI_HIGH))
+    angle, rest = two_sum(angle, lost + (first * HALF_PI_LOW + rest * HALF_PI_HIGH))
     sign = np.where(np.signbit(x), -1, 1)
     return angle * sign, rest * sign, n * sign
 
@@ -186,7 +186,7 @@ def _atan_table() -> tuple[Array, Array]:
     return np.array(high), np.array(low)
 
 
-_ATAN_HIGH, _ATAN_LOW = _atan_table()
+ATAN_HIGH, ATAN_LOW = _atan_table()
 
 
 def atan64(x: Array) -> Array:
@@ -199,9 +199,9 @@ def atan64(x: Array) -> Array:
     index = j.astype(np.int64)
     t = (a - centre) / (1.0 + a * centre)
     z = t * t
-    rest = t * z * polynomial(_ATAN_TERMS, z) + _ATAN_LOW[index]
-    near = _ATAN_HIGH[index] + (t + rest)
-    turned = _HALF_PI_HIGH - (_ATAN_HIGH[index] + (t + (rest - _HALF_PI_LOW)))
+    rest = t * z * polynomial(_ATAN_TERMS, z) + ATAN_LOW[index]
+    near = ATAN_HIGH[index] + (t + rest)
+    turned = HALF_PI_HIGH - (ATAN_HIGH[index] + (t + (rest - HALF_PI_LOW)))
     return np.where(x == 0, x, np.copysign(np.where(large, turned, near), x))
 
 
@@ -248,7 +248,7 @@ def asinh(x: Array) -> Array:
     near = np.minimum(magnitude, 2.0**28)
     square = near * near
     result = log1p_64(near + square / (1.0 + np.sqrt(1.0 + square)))
-    return np.copysign(np.where(magnitude > 2.0**28, log64(magnitude) + _LN2, result), x)
+    return np.copysign(np.where(magnitude > 2.0**28, log64(magnitude) + LN2, result), x)
 
 
 @elementwise
@@ -256,7 +256,7 @@ def acosh(x: Array) -> Array:
     """Inverse hyperbolic cosine; NaN below 1."""
     near = np.minimum(x, 2.0**28) - 1.0
     result = log1p_64(near + np.sqrt(2.0 * near + near * near))
-    return np.where(x > 2.0**28, log64(x) + _LN2, result)
+    return np.where(x > 2.0**28, log64(x) + LN2, result)
 
 
 @elementwise
@@ -266,12 +266,12 @@ def atanh(x: Array) -> Array:
     return np.copysign(0.5 * log1p_64(2.0 * magnitude / (1.0 - magnitude)), x)
 
 
-_LN2 = float(Context(prec=60).ln(Decimal(2)))
+LN2 = float(Context(prec=60).ln(Decimal(2)))
 _ERF_SERIES = 22  # Maclaurin terms for |x| < 1: the first left out is below 2^-65
 
 
 @cache
-def _erf_constants() -> tuple[list[float], Array]:
+def erf_constants() -> tuple[list[float], Array]:
     """Maclaurin terms of erf(x) / x in x^2, and Taylor terms in x - c for c = 1, 1.25 … 6."""
     context = Context(prec=80)
     root_pi = context.sqrt(context.divide(Decimal(_PI), Decimal(1 << _SCALE)))
@@ -304,7 +304,7 @@ def _erf_constants() -> tuple[list[float], Array]:
 
 def erf64(x: Array) -> Array:
     """float64 error function; odd; 1 from |x| = 6 on."""
-    series, table = _erf_constants()
+    series, table = erf_constants()
     magnitude = np.abs(x)
     clipped = np.minimum(magnitude, 1.0)
     near = x * polynomial(series, clipped * clipped)

@@ -14,6 +14,8 @@ class Step(IntEnum):
     # elementwise.c
     CANONICALISE_F32 = 1
     RELU_F32 = 16
+    # functions.c
+    FUNCTION = 48
     # gemm.c
     PACK_B_F32 = 64
     MATMUL_F32 = 65

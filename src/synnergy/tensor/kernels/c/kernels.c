@@ -1,4 +1,5 @@
 /* The one translation unit: everything is inlined where it helps, and builds alike everywhere. */
 #include "program.c"
+#include "functions.c"
 #include "gemm.c"
 #include "elementwise.c"
