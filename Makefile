@@ -10,34 +10,44 @@ RUNS ?= 22
 # What runs a network of validators; built with Go, which needs nothing else.
 COMETBFT := 0.38.25
 
+# What the native kernels are compiled from.
+KERNEL_SOURCES := $(wildcard src/synnergy/tensor/kernels/c/*) tools/build_kernels.py
+WHEELS := linux-x86_64 linux-aarch64 macos-arm64 macos-x86_64 windows-x86_64 any
+
 .PHONY: setup demo test lint gen bench bench-network fuzz crash crash-network cometbft lock clean
-setup: $(VENV)/.runtime
+.PHONY: kernels wheels
+setup: $(VENV)/.runtime $(VENV)/.kernels
 
 $(VENV)/.created:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/.runtime: $(VENV)/.created requirements/runtime.lock pyproject.toml
+$(VENV)/.runtime: $(VENV)/.created requirements/runtime.lock pyproject.toml hatch_build.py
 	$(PIP) install --require-hashes -r requirements/runtime.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $@
 
-$(VENV)/.demo: $(VENV)/.runtime requirements/demo.lock
+# Compiled anew whenever a source changed; what was compiled before, the compiler remembers.
+$(VENV)/.kernels: $(VENV)/.runtime $(KERNEL_SOURCES)
+	$(BIN)/python tools/build_kernels.py native
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.runtime requirements/demo.lock | $(VENV)/.kernels
 	$(PIP) install --require-hashes -r requirements/demo.lock
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock | $(VENV)/.kernels
 	$(PIP) install --require-hashes -r requirements/dev.lock
 	touch $@
 
-demo: $(VENV)/.demo
+demo: $(VENV)/.demo $(VENV)/.kernels
 	$(BIN)/synnergy demo
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(VENV)/.kernels
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev $(VENV)/.kernels
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
@@ -48,7 +58,16 @@ lint: $(VENV)/.dev
 gen: $(VENV)/.dev
 	$(BIN)/python tools/generate.py
 
-bench: $(VENV)/.dev
+# Everything that is compiled from the kernels' sources: here, for tests, and the committed modules.
+kernels: $(VENV)/.kernels
+	$(BIN)/python tools/build_kernels.py all
+
+# A wheel for every platform that has native kernels, and one for all others.
+wheels: $(VENV)/.kernels
+	for platform in $(WHEELS); do \
+	  SYNNERGY_WHEEL=$$platform $(PIP) wheel --no-build-isolation --no-deps -w dist . || exit 1; done
+
+bench: $(VENV)/.dev $(VENV)/.kernels
 	$(BIN)/python -m bench
 
 # Four validators on this machine, beside CometBFT's own kvstore; about five minutes.
@@ -56,7 +75,7 @@ bench-network: $(VENV)/.dev
 	$(BIN)/python -m bench.network
 
 # Linux only. Looks for inputs that break a promise, SECONDS for each target of fuzz/targets/.
-fuzz: $(VENV)/.dev
+fuzz: $(VENV)/.dev $(VENV)/.kernels
 	$(BIN)/python -m fuzz --seconds $(SECONDS)
 
 # Ends a ledger RUNS times, at every named point and at random, and looks it over each time.

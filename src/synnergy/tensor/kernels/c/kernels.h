@@ -71,7 +71,12 @@ static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 typedef float vf __attribute__((ext_vector_type(VL)));
 typedef int32_t vi __attribute__((ext_vector_type(VL)));
 typedef double vd __attribute__((ext_vector_type(VL)));
-typedef int64_t vl __attribute__((ext_vector_type(VL)));
+/* What a comparison of float64 vectors gives, which isn't int64_t everywhere. */
+#if __SIZEOF_LONG__ == 8
+typedef long vl __attribute__((ext_vector_type(VL)));
+#else
+typedef long long vl __attribute__((ext_vector_type(VL)));
+#endif
 
 static inline vf load_vf(const float *p) {
   vf v;
