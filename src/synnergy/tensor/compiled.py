@@ -6,17 +6,19 @@ stretches of steps, on views of the same memory. A graph that is lowered whole i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from synnergy.tensor.casts import canonicalise
 from synnergy.tensor.encoding import NamedTensor
+from synnergy.tensor.environment import check_environment, quiet
 from synnergy.tensor.execution import ArrayScope, check_results, run_operator
 from synnergy.tensor.inference import Specialised
 from synnergy.tensor.kernels.program import DTYPE_CODES, Builder, Operand, Program, Weights
-from synnergy.tensor.kernels.runtime import Prepared, Runtime, Session
+from synnergy.tensor.kernels.runtime import Prepared, Session
 from synnergy.tensor.kernels.steps import Step
 from synnergy.tensor.liveness import LifetimeCache, subgraphs
 from synnergy.tensor.lowering.registry import LOWERINGS, Site
@@ -44,7 +46,11 @@ Part = tuple[int, int] | HostNode
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compiled:
-    """What a run needs. `values` tells where the kernels keep a named tensor."""
+    """What a run needs. `values` tells where the kernels keep a named tensor.
+
+    whole: whether every node is lowered and every output is in the kernels' memory, NaN already
+    canonicalised: then a run is one call of them.
+    """
 
     program: Program
     parts: tuple[Part, ...]
@@ -52,11 +58,7 @@ class Compiled:
     values: Mapping[str, Operand]
     constants: Mapping[str, Array]
     outputs: tuple[tuple[str, ValueType], ...]
-
-    @property
-    def whole(self) -> bool:
-        """Whether every node is lowered: one call of the kernels."""
-        return not any(isinstance(part, HostNode) for part in self.parts)
+    whole: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -181,6 +183,16 @@ class Lowering:
         self._begin = len(self.builder.steps)
         self.parts.append(HostNode(node, needed, tuple(results), types))
 
+    def canonical(self, name: str, kind: ValueType) -> bool:
+        """Give an output's NaN their one form where kernels can; whether they could."""
+        operand = self.values.get(name)
+        if operand is None or self.constant(name) is not None:
+            return False
+        if kind.dtype == "float32":
+            self.builder.step(Step.CANONICALISE_F32, operand, operand.elements)
+        self.builder.touch(operand.buffer, len(self.builder.steps))
+        return kind.dtype not in ("float16", "float64")
+
     def flush(self) -> None:
         """End the stretch of steps at hand."""
         if len(self.builder.steps) > self._begin:
@@ -200,14 +212,7 @@ def compile_graph(
     builder = Builder(weights)
     lowering = Lowering(graph, specialised, inputs, lifetimes, builder)
     lowering.run()
-    end = len(builder.steps)
-    for name, kind in specialised.outputs:
-        operand = lowering.values.get(name)
-        if operand is None or lowering.constant(name) is not None:
-            continue
-        if kind.dtype == "float32" and operand.elements:
-            builder.step(Step.CANONICALISE_F32, operand, operand.elements)
-        builder.touch(operand.buffer, max(end, len(builder.steps)))
+    canonical = [lowering.canonical(name, kind) for name, kind in specialised.outputs]
     lowering.flush()
     program = builder.finish()
     if builder.placed_bytes:
@@ -220,7 +225,10 @@ def compile_graph(
     given = {name: lowering.values[name] for name in inputs if name in lowering.values}
     known = {**graph.initializers, **specialised.constants}
     constants = {name: array for name, array in known.items() if name not in inputs}
-    return Compiled(program, parts, given, lowering.values, constants, specialised.outputs)
+    whole = all(canonical) and len(given) == len(inputs)
+    whole = whole and not any(isinstance(part, HostNode) for part in parts)
+    values = lowering.values
+    return Compiled(program, parts, given, values, constants, specialised.outputs, whole)
 
 
 @dataclass(slots=True, eq=False)
@@ -262,53 +270,78 @@ def run_compiled(
     lifetimes: LifetimeCache,
 ) -> list[NamedTensor]:
     """Outputs of one run, their own memory, NaN canonicalised. Raises BadInput."""
-    with prepared:
-        scope = RunScope(compiled, prepared, {})
-        for name, array in arrays.items():
-            operand = compiled.inputs.get(name)
-            if operand is None:
-                scope.kept[name] = array
-            else:
-                prepared.array(operand)[...] = array
-        for part in compiled.parts:
-            if isinstance(part, HostNode):
-                run_host(part, scope, graph, lifetimes)
-            else:
-                prepared.run(*part)
-        return [
-            (name, kind, canonicalise(np.array(scope.lookup(name), order="C")))
-            for name, kind in compiled.outputs
-        ]
+    with prepared as memory:
+        if compiled.whole:
+            for name, operand in compiled.inputs.items():
+                memory.array(operand)[...] = arrays[name]
+            memory.run(0, len(compiled.program.words))
+            values = compiled.values
+            return [
+                (name, kind, memory.array(values[name]).copy()) for name, kind in compiled.outputs
+            ]
+        return _run_parts(compiled, memory, arrays, graph, lifetimes)
+
+
+@quiet
+def _run_parts(
+    compiled: Compiled,
+    memory: Prepared,
+    arrays: Mapping[str, Array],
+    graph: Graph,
+    lifetimes: LifetimeCache,
+) -> list[NamedTensor]:
+    check_environment()
+    scope = RunScope(compiled, memory, {})
+    for name, array in arrays.items():
+        operand = compiled.inputs.get(name)
+        if operand is None:
+            scope.kept[name] = array
+        else:
+            memory.array(operand)[...] = array
+    for part in compiled.parts:
+        if isinstance(part, HostNode):
+            run_host(part, scope, graph, lifetimes)
+        else:
+            memory.run(*part)
+    check_environment()
+    return [
+        (name, kind, canonicalise(np.array(scope.lookup(name), order="C")))
+        for name, kind in compiled.outputs
+    ]
 
 
 @dataclass(slots=True, eq=False)
 class Kernelled:
-    """A plan's programs on one build of the kernels: its weights, and workspaces that are free."""
+    """A plan's weights on one build of the kernels, and its programs by input shapes."""
 
-    runtime: Runtime
     session: Session
     weights: Weights = field(default_factory=Weights)
     compiled: dict[Specialised, Compiled] = field(default_factory=dict[Specialised, Compiled])
-    free: dict[tuple[Compiled, int], list[Prepared]] = field(
-        default_factory=dict["tuple[Compiled, int]", "list[Prepared]"]
-    )
 
-    def acquire(self, compiled: Compiled, threads: int) -> Prepared:
-        try:
-            return self.free[(compiled, threads)].pop()
-        except (KeyError, IndexError):
-            return self.session.prepare(compiled.program, threads)
-
-    def release(self, compiled: Compiled, threads: int, prepared: Prepared) -> None:
-        self.free.setdefault((compiled, threads), []).append(prepared)
-
-    def forget(self, alive: Sequence[Specialised]) -> None:
+    def forget(self, alive: AbstractSet[Specialised]) -> None:
         """Drop programs of shapes that the plan no longer remembers."""
-        for specialised in self._stale(alive):
-            compiled = self.compiled.pop(specialised)
-            for key in [key for key in self.free if key[0] is compiled]:
-                del self.free[key]
+        for specialised in [each for each in self.compiled if each not in alive]:
+            del self.compiled[specialised]
 
-    def _stale(self, alive: Sequence[Specialised]) -> Iterator[Specialised]:
-        kept = set(alive)
-        yield from [each for each in self.compiled if each not in kept]
+
+@dataclass(slots=True, eq=False)
+class Ready:
+    """What runs of one signature share: their program, and workspaces that no run is using."""
+
+    compiled: Compiled
+    session: Session
+    threads: int
+    texts: bool
+    free: list[Prepared] = field(default_factory=list[Prepared])
+
+    def run(
+        self, arrays: Mapping[str, Array], graph: Graph, lifetimes: LifetimeCache
+    ) -> list[NamedTensor]:
+        """`run_compiled` in a workspace of its own. Lists pop and append as one operation."""
+        try:
+            prepared = self.free.pop()
+        except IndexError:
+            prepared = self.session.prepare(self.compiled.program, self.threads)
+        results = run_compiled(self.compiled, prepared, arrays, graph, lifetimes)
+        self.free.append(prepared)
+        return results

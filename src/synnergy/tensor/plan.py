@@ -15,8 +15,8 @@ from synnergy.tensor.compiled import (
     Compiled,
     HostNode,
     Kernelled,
+    Ready,
     compile_graph,
-    run_compiled,
 )
 from synnergy.tensor.dynamic import DynamicScope, contents, run_dynamic
 from synnergy.tensor.encoding import NamedTensor
@@ -29,7 +29,7 @@ from synnergy.tensor.inference import (
     value_of,
 )
 from synnergy.tensor.inputs import check_arrays, check_values, input_types, unit_types
-from synnergy.tensor.kernels.runtime import Runtime
+from synnergy.tensor.kernels.runtime import MAX_THREADS, Runtime
 from synnergy.tensor.kernels.selection import runtime_of
 from synnergy.tensor.limits import DEFAULT_LIMITS, Limits
 from synnergy.tensor.liveness import LifetimeCache, every_graph
@@ -51,6 +51,8 @@ from synnergy.tensor.types import (
 LEDGER_DTYPES = ("float32", "float64", "int32", "int64", "bool", "string")
 
 _REMEMBERED = 4
+#: Signatures (kernel, threads, names, types and shapes) whose runs skip every check of them.
+_READY = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Plan:
         self._specialised: OrderedDict[tuple[tuple[str, tuple[int, ...]], ...], Specialised]
         self._specialised = OrderedDict()
         self._kernelled: dict[str, Kernelled] = {}
+        self._ready: dict[tuple[object, ...], Ready] = {}
         self._lock = threading.RLock()
         self._dynamic: tuple[Problem, ...] = ()
         self._cost = Cost(Work(), 0, 0)
@@ -165,7 +168,6 @@ class Plan:
         ]
         return (*problems, *self._dynamic)
 
-    @quiet
     def execute(
         self, arrays: Mapping[str, Array], kernel: str = "auto", threads: int = 1
     ) -> list[NamedTensor]:
@@ -176,19 +178,42 @@ class Plan:
         Unsupported where a node can't be computed at their shapes, NoKernels where the path
         isn't to be had here.
         """
-        runtime = runtime_of(kernel)
+        signature = (kernel, threads, *[(n, a.dtype, a.shape) for n, a in arrays.items()])
+        ready = self._ready.get(signature)
+        if ready is None or ready.texts:
+            check_arrays(self.model.graph, arrays)  # the contents of texts, too
+        if ready is None:
+            runtime = runtime_of(kernel)
+            if runtime is None or not self.static:
+                return self._run_reference(arrays)
+            shapes = {name: array.shape for name, array in arrays.items()}
+            ready = self._make_ready(signature, shapes, runtime, threads)
+        return ready.run(arrays, self.model.graph, self._lifetimes)
+
+    @quiet
+    def _run_reference(self, arrays: Mapping[str, Array]) -> list[NamedTensor]:
         check_environment()
-        check_arrays(self.model.graph, arrays)
-        if not self.static:
-            results = self._run_dynamic(arrays)
-        elif runtime is not None:
-            results = self._run_compiled(arrays, runtime, threads)
-            check_environment()
-            return results
-        else:
-            results = self._run_static(arrays)
+        results = self._run_static(arrays) if self.static else self._run_dynamic(arrays)
         check_environment()
         return [(name, kind, _owned(array)) for name, kind, array in results]
+
+    def _make_ready(
+        self,
+        signature: tuple[object, ...],
+        shapes: Mapping[str, tuple[int, ...]],
+        runtime: Runtime,
+        threads: int,
+    ) -> Ready:
+        if not 1 <= threads <= MAX_THREADS:
+            raise ValueError(f"{threads} threads: 1 to {MAX_THREADS} may compute")
+        with self._lock:
+            compiled = self._compiled(shapes, runtime)
+            texts = any(entry.dtype == "string" for entry in self.inputs)
+            ready = Ready(compiled, self._kernelled[runtime.name].session, threads, texts)
+            while len(self._ready) >= _READY:
+                del self._ready[next(iter(self._ready))]
+            self._ready[signature] = ready
+        return ready
 
     def left_to_reference(
         self, shapes: Mapping[str, tuple[int, ...]], kernel: str = "auto"
@@ -206,11 +231,11 @@ class Plan:
         graph = self.model.graph
         kernelled = self._kernelled.get(runtime.name)
         if kernelled is None:
-            kernelled = self._kernelled[runtime.name] = Kernelled(runtime, runtime.session())
+            kernelled = self._kernelled[runtime.name] = Kernelled(runtime.session())
         specialised = self.specialise(shapes)
         compiled = kernelled.compiled.get(specialised)
         if compiled is None:
-            kernelled.forget(tuple(self._specialised.values()))
+            kernelled.forget(set(self._specialised.values()))
             compiled = kernelled.compiled[specialised] = compile_graph(
                 graph,
                 specialised,
@@ -220,19 +245,6 @@ class Plan:
                 kernelled.weights,
             )
         return compiled
-
-    def _run_compiled(
-        self, arrays: Mapping[str, Array], runtime: Runtime, threads: int
-    ) -> list[NamedTensor]:
-        with self._lock:
-            shapes = {name: array.shape for name, array in arrays.items()}
-            compiled = self._compiled(shapes, runtime)
-            kernelled = self._kernelled[runtime.name]
-            prepared = kernelled.acquire(compiled, threads)
-        results = run_compiled(compiled, prepared, arrays, self.model.graph, self._lifetimes)
-        with self._lock:
-            kernelled.release(compiled, threads, prepared)
-        return results
 
     def _run_static(self, arrays: Mapping[str, Array]) -> list[NamedTensor]:
         specialised = self.specialise({name: array.shape for name, array in arrays.items()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -80,6 +81,7 @@ class NativePrepared:
     """A program's words, workspace and table of segments, kept for its next runs."""
 
     __slots__ = (
+        "_arrays",
         "_owned",
         "_run",
         "_segments",
@@ -92,6 +94,7 @@ class NativePrepared:
 
     def __init__(self, session: NativeSession, program: Program, threads: int) -> None:
         self.threads = threads
+        self._arrays: dict[Operand, Array] = {}
         self.workspace = aligned_bytes(program.workspace)
         scratch = aligned_bytes(program.scratch * threads)
         self.segments = [self.workspace, scratch, *session.weights]
@@ -108,17 +111,20 @@ class NativePrepared:
         self._stride = len(addresses)
         self._run = session.runtime.library.synnergy_run
 
-    def __enter__(self) -> NativePrepared:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
 
     def array(self, operand: Operand) -> Array:
-        buffer, dtype = operand.buffer, DTYPES[operand.dtype]
-        begin = buffer.offset + operand.offset
-        part = self.segments[buffer.segment][begin : begin + operand.elements * dtype.itemsize]
-        return part.view(dtype).reshape(operand.shape)
+        known = self._arrays.get(operand)
+        if known is None:
+            buffer, dtype = operand.buffer, DTYPES[operand.dtype]
+            begin = buffer.offset + operand.offset
+            part = self.segments[buffer.segment][begin : begin + operand.elements * dtype.itemsize]
+            known = self._arrays[operand] = part.view(dtype).reshape(operand.shape)
+        return known
 
     def run(self, begin: int, end: int) -> None:
         words = self._words + 8 * begin

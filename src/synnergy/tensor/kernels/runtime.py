@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, Self
 
 from synnergy.tensor.environment import WrongEnvironment
 from synnergy.tensor.kernels.program import Builder, Operand, Program
 from synnergy.tensor.types import Array
 
+#: How many threads may compute one run; `c/program.c` holds as many.
+MAX_THREADS = 64
+
 
 class Prepared(Protocol):
     """One program with a workspace, used by one call at a time: within a `with` block."""
 
-    def __enter__(self) -> Prepared: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
 

@@ -6,7 +6,7 @@ import ctypes
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 import numpy as np
 import wasmtime
@@ -105,7 +105,7 @@ class WasmPrepared:
         self._bases: list[int] = []
         self._words = self._table = 0
 
-    def __enter__(self) -> WasmPrepared:
+    def __enter__(self) -> Self:
         session, program = self.session, self.program
         session.lock.acquire()
         if session.occupant is not self:  # another program ran, or weights were added
