@@ -72,7 +72,7 @@ def check(session: Session, file: File) -> Reply:
     model: Model | None = None
     try:
         model = parse(content)
-        plan = tensor.load(content)
+        plan = tensor.load(content, tensor.LEDGER_LIMITS)
     except tensor.Unsupported as unsupported:
         return _refused(file, _described(model), unsupported.problems)
     work = plan.cost.work

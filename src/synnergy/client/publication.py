@@ -54,6 +54,6 @@ def check_publication(sender: Sender, call: Call[Published], path: Path, content
 
 def _problems(content: bytes) -> tuple[Problem, ...]:
     try:
-        return tensor.load(content).ledger_problems()
+        return tensor.load(content, tensor.LEDGER_LIMITS).ledger_problems()
     except tensor.Unsupported as unsupported:
         return unsupported.problems

@@ -82,7 +82,7 @@ def _kept(context: Context, digest: bytes, artefact: records.Artefact) -> tensor
     if isinstance(content, Rejected):
         return content
     try:
-        plan = tensor.load(content)
+        plan = tensor.load(content, tensor.LEDGER_LIMITS)
     except tensor.Unsupported as unsupported:
         return _unsupported(unsupported.problems)
     problems = (*plan.ledger_problems(), *_signature_problems(plan))

@@ -256,7 +256,7 @@ def recompute(
         return arrays
     assert file.opening is not None and receipt.model is not None
     try:
-        plan = tensor.load(model)
+        plan = tensor.load(model, tensor.LEDGER_LIMITS)
         given = {name: array for name, _, array in arrays}
         plan.check_inputs(given, allow_missing=receipt.model.allow_missing)
         outputs = encode_tensors(plan.execute(given))

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from synnergy.tensor.encoding import decode_tensors, encode_tensors
-from synnergy.tensor.limits import Limits
+from synnergy.tensor.limits import LEDGER_LIMITS, Limits
 from synnergy.tensor.plan import Plan, load
 from synnergy.tensor.types import BadInput, Unsupported
 from synnergy.tensor.wire_scan import Census, scan
 
 __all__ = [
+    "LEDGER_LIMITS",
     "BadInput",
     "Census",
     "Limits",

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from synnergy.tensor.execution import check_results, run_operator, title
 from synnergy.tensor.inference import (
-    UnknownTypes,
     ValueScope,
     infer_types,
     value_of,
@@ -20,6 +19,7 @@ from synnergy.tensor.operators.registry import OPERATORS
 from synnergy.tensor.types import (
     Array,
     BadInput,
+    DependsOnValues,
     Graph,
     Node,
     Refuse,
@@ -70,7 +70,7 @@ def _run_node(scope: DynamicScope, node: Node) -> list[Value]:
     try:
         if operator.static:
             types, _ = infer_types(operator, node, inputs, scope)
-    except UnknownTypes:
+    except DependsOnValues:
         types = None
     except Refuse as refusal:
         raise BadInput(f"{title(node)} ({node.name}): {refusal}") from refusal

@@ -29,6 +29,7 @@ from synnergy.tensor.types import (
     DTYPES,
     Array,
     BadInput,
+    DependsOnValues,
     Graph,
     MapsType,
     Node,
@@ -41,8 +42,8 @@ from synnergy.tensor.types import (
 )
 
 
-class UnknownTypes(Refuse):
-    """A subgraph's outputs are unknown, for a reason already recorded."""
+class UnknownTypes(DependsOnValues):
+    """Types are unknown, for a reason already recorded."""
 
 
 #: Stands for a value of which not even the type is known.
@@ -81,6 +82,7 @@ class Inference:
     dynamic: dict[Problem, None] = field(default_factory=dict[Problem, None])
     visited: int = 0
     folded_work: int = 0
+    folded_bytes: int = 0
     live: int = 0
     peak: int = 0
 
@@ -180,6 +182,9 @@ def infer_nodes(scope: ValueScope) -> Work:
             outputs, work = _infer_node(scope, index, node)
             total = total + work
         except UnknownTypes:
+            outputs = [UNKNOWN] * len(node.outputs)
+        except DependsOnValues as refusal:
+            inference.dynamic[Problem(node.name, title(node), str(refusal))] = None
             outputs = [UNKNOWN] * len(node.outputs)
         except Refuse as refusal:
             inference.problems[Problem(node.name, title(node), str(refusal))] = None
@@ -289,9 +294,14 @@ def _fold(
         return
     cost = work.macs + work.elements + FUNCTION_WEIGHT * work.functions
     cost += sum(kind.elements for kind in types)
-    if inference.folded_work + cost > inference.limits.folded_work:
+    size = sum(map(type_bytes, types))
+    if (
+        inference.folded_work + cost > inference.limits.folded_work
+        or inference.folded_bytes + size > inference.limits.memory
+    ):
         return
     inference.folded_work += cost
+    inference.folded_bytes += size
     arrays = [None if value is None else value.const for value in inputs]
     captured = {
         name: value.const

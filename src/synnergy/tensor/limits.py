@@ -25,11 +25,15 @@ class Limits:
     #: Nodes visited by one shape inference, subgraph passes included.
     inferences: int = 200_000
     #: Constant folding in one specialisation: element operations and multiply-adds, functions
-    #: counted FUNCTION_WEIGHT times.
-    folded_work: int = 1 << 24
+    #: counted FUNCTION_WEIGHT times. Enough for functions of 3 * 10^7 elements.
+    folded_work: int = 1 << 32
 
 
+#: For runs outside a ledger.
 DEFAULT_LIMITS = Limits()
+
+#: What every validator plans within: part of consensus, for what folds decides what is known.
+LEDGER_LIMITS = Limits(folded_work=1 << 24)
 
 #: How many element operations an evaluation of exp, sin, pow … takes, generously.
 FUNCTION_WEIGHT = 32

@@ -135,6 +135,10 @@ class Refuse(Exception):
     """Raised by an operator's `infer`: this node is refused, and why (becomes a `Problem`)."""
 
 
+class DependsOnValues(Refuse):
+    """A type or a cost follows from values that aren't known before running. SHAPE-2"""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
     """One operator application. `inputs`/`outputs` are value names, "" where one is left out.

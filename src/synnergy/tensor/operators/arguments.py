@@ -17,6 +17,7 @@ from synnergy.tensor.types import (
     DTYPES,
     Array,
     BadInput,
+    DependsOnValues,
     Graph,
     Node,
     Refuse,
@@ -37,10 +38,6 @@ NUMBERS = (*INTEGERS, *FLOATS)
 INDICES = ("int32", "int64")
 
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
-
-
-class DependsOnValues(Refuse):
-    """A shape or a cost follows from values that aren't known before running. SHAPE-2"""
 
 
 def dtype_name(array: Array) -> str:

@@ -15,6 +15,7 @@ from synnergy.tensor.operators import arguments
 from synnergy.tensor.operators.registry import Scope, register
 from synnergy.tensor.types import (
     Array,
+    DependsOnValues,
     Graph,
     Node,
     Refuse,
@@ -84,7 +85,7 @@ def _if_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[
         for graph in _chosen(node, inputs)
     ]
     if results[0] != results[-1]:
-        raise Refuse("the branches give different types, and the condition isn't known")
+        raise DependsOnValues("the branches give different types, and the condition isn't known")
     return results[0]
 
 

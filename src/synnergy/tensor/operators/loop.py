@@ -18,6 +18,7 @@ from synnergy.tensor.operators.control import UNROLLED, check_levels
 from synnergy.tensor.operators.registry import Scope, register
 from synnergy.tensor.types import (
     Array,
+    DependsOnValues,
     Graph,
     Node,
     Refuse,
@@ -60,7 +61,7 @@ def _scalar(value: Value | None, dtype: str, label: str) -> Array | None:
     if value.tensor.elements != 1:
         raise Refuse(f"{label} must be one element, not of shape {value.shape}")
     if value.const is None:
-        raise arguments.DependsOnValues(
+        raise DependsOnValues(
             f"the number of iterations depends on {label}, which isn't known before running"
         )
     return value.const.reshape(())
@@ -104,7 +105,7 @@ def _unrolled(
     going = True
     while going and (limit is None or count < limit):
         if count == UNROLLED:
-            raise arguments.DependsOnValues(
+            raise DependsOnValues(
                 f"the loop isn't known to end within {UNROLLED} iterations"
             )
         counter = Value(_COUNTER, np.array(count, np.int64))
@@ -118,7 +119,7 @@ def _unrolled(
             raise Refuse("scanned outputs change their type from one iteration to the next")
         elements = row
         if results[0].const is None:
-            raise arguments.DependsOnValues(
+            raise DependsOnValues(
                 "the number of iterations depends on values that aren't known before running"
             )
         going = bool(results[0].const.all())
