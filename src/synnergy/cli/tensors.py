@@ -16,7 +16,7 @@ from synnergy.client.inputs import read_inputs
 from synnergy.client.models import read_model
 from synnergy.client.outputs import check_output_path, to_lists, write_outputs
 from synnergy.tensor.loader import Model, parse
-from synnergy.tensor.types import Graph, GraphInput, Problem
+from synnergy.tensor.types import Array, Graph, GraphInput, Problem
 
 File = Annotated[
     Path,
@@ -46,8 +46,7 @@ def run(
         check_output_path(out)
     content = read_model(file)
     try:
-        required = _required(parse(content).graph)
-        arrays = read_inputs(source, required)
+        arrays = _read_inputs(source, parse(content).graph)
         shapes = {name: array.shape for name, array in arrays.items()}
         outputs = tensor.load(content, shapes=shapes).execute(arrays)
     except tensor.Unsupported as unsupported:
@@ -99,6 +98,17 @@ def check(session: Session, file: File) -> Reply:
     }
     fields["unsupported"] = []
     return reply(fields, plain(f"{file}: a ledger takes it"), listing(summary))
+
+
+def _read_inputs(source: Path, graph: Graph) -> dict[str, Array]:
+    """The inputs that a run must give, or those with a value of their own, too."""
+    required = _required(graph)
+    try:
+        return read_inputs(source, required)
+    except ClientError:
+        if len(required) == len(graph.inputs):
+            raise
+        return read_inputs(source, graph.inputs)
 
 
 def _required(graph: Graph) -> list[GraphInput]:

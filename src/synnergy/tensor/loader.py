@@ -37,7 +37,9 @@ OPSETS: dict[str, range] = {
 #: Operators of ai.onnx that mean the same since before the first version above, and since when:
 #: LightGBM's exporter declares version 8 whatever it is told. TENSOR-32
 _UNCHANGED = {
+    "Abs": 6,
     "Add": 7,
+    "And": 7,
     "ArgMax": 1,
     "Cast": 6,
     "Concat": 4,
@@ -45,11 +47,19 @@ _UNCHANGED = {
     "Exp": 6,
     "Gather": 1,
     "Identity": 1,
+    "Log": 6,
     "Mul": 7,
+    "Neg": 6,
+    "Not": 1,
+    "Or": 7,
+    "Relu": 6,
     "Reshape": 5,
     "Sigmoid": 6,
+    "Sqrt": 6,
     "Sub": 7,
+    "Tanh": 6,
     "Transpose": 1,
+    "Xor": 7,
 }
 _IR_VERSIONS = range(3, int(onnx.IR_VERSION) + 1)
 

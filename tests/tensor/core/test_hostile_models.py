@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from synnergy.tensor import Limits, Unsupported, load
+from synnergy.tensor import LEDGER_LIMITS, Limits, Unsupported, load
 from synnergy.tensor.loader import parse
 from synnergy.tensor.wire_scan import scan
 from tests.tensor.core.building import model, random_bytes, value_info
@@ -127,7 +127,7 @@ def test_constant_folding_is_capped() -> None:
         name = f"c{level}"
         nodes.append(helper.make_node("Concat", [name, name], [f"c{level + 1}"], axis=0))
     proto = model(nodes, {}, ["c60"], {"c0": np.zeros(1, np.float32)})
-    assert "limit" in reasons(proto)
+    assert "limit" in reasons(proto, LEDGER_LIMITS)
     few = model(nodes[:20], {}, ["c20"], {"c0": np.zeros(1, np.float32)})
     limits = Limits(folded_work=1 << 12)
     plan = load(few.SerializeToString(), limits)

@@ -180,9 +180,8 @@ def _softmax_work(
 
 
 def _shifted(x: Array, axes: tuple[int, ...]) -> Array:
-    """x less its largest along `axes`, float16 widened."""
-    wide = x.astype(np.float32) if x.dtype == np.float16 else x
-    return wide - numerics.reduce_maximum(wide, axes, keepdims=True) if x.size else wide
+    """x less its largest along `axes`."""
+    return x - numerics.reduce_maximum(x, axes, keepdims=True) if x.size else x
 
 
 def _over_axes(function: Callable[[Array, tuple[int, ...]], Array]) -> Run:

@@ -24,8 +24,10 @@ _BYTES = ("int8", "uint8")
 
 def _windows(node: Node, x: Sequence[int], weights: Sequence[int]) -> tuple[Windows, int]:
     """The windows and the number of groups. Raises Refuse."""
+    if len(x) < 3 or len(weights) != len(x):
+        raise Refuse(f"weights of shape {tuple(weights)} don't fit {tuple(x)}")
     groups = arguments.integer(node, "group", 1, 1, max(x[1], 1))
-    if len(weights) != len(x) or weights[1] * groups != x[1] or weights[0] % groups:
+    if weights[1] * groups != x[1] or weights[0] % groups:
         raise Refuse(f"weights of shape {tuple(weights)} don't fit {tuple(x)}, {groups} groups")
     declared = arguments.integers(node, "kernel_shape")
     if declared and declared != tuple(weights[2:]):

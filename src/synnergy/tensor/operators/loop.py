@@ -105,9 +105,7 @@ def _unrolled(
     going = True
     while going and (limit is None or count < limit):
         if count == UNROLLED:
-            raise DependsOnValues(
-                f"the loop isn't known to end within {UNROLLED} iterations"
-            )
+            raise DependsOnValues(f"the loop isn't known to end within {UNROLLED} iterations")
         counter = Value(_COUNTER, np.array(count, np.int64))
         true = Value(_CONDITION, np.array(True))
         results, cost = scope.infer_graph(body, [counter, true, *states])
