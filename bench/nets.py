@@ -158,3 +158,90 @@ def resnet(size: int = 224) -> bytes:
             channels = filters
     x = net.add("Flatten", net.add("GlobalAveragePool", x))
     return net.model(images(3, size), net.linear(x, 512, 1000))
+
+
+@dataclass
+class Transformer(Net):
+    """Blocks as exporters write them: operators of opset 17, nothing fused but the norm."""
+
+    hidden: int = 384
+    heads: int = 12
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.split = self.constant(np.array([0, 0, self.heads, self.hidden // self.heads]))
+        self.joined = self.constant(np.array([0, 0, self.hidden]))
+        self.root = self.constant(np.float32((self.hidden // self.heads) ** 0.5))
+
+    def dense(self, x: str, inputs: int, outputs: int) -> str:
+        product = self.add("MatMul", x, self.weight(inputs, outputs, scale=inputs**-0.5))
+        return self.add("Add", self.weight(outputs, scale=0.1), product)
+
+    def norm(self, x: str) -> str:
+        scale, bias = self.weight(self.hidden, scale=0.1, offset=1.0), self.weight(self.hidden)
+        return self.add("LayerNormalization", x, scale, bias, axis=-1, epsilon=1e-12)
+
+    def headed(self, x: str, order: tuple[int, int, int, int] = (0, 2, 1, 3)) -> str:
+        """A projection of x, its features divided into heads."""
+        projected = self.dense(x, self.hidden, self.hidden)
+        return self.add("Transpose", self.add("Reshape", projected, self.split), perm=order)
+
+    def attention(self, query: str, key: str, value: str, mask: str | None) -> str:
+        """softmax(query key / root + mask) value, heads joined again and projected."""
+        scores = self.add("Div", self.add("MatMul", query, key), self.root)
+        if mask is not None:
+            scores = self.add("Add", scores, mask)
+        mixed = self.add("MatMul", self.add("Softmax", scores, axis=-1), value)
+        turned = self.add("Transpose", mixed, perm=(0, 2, 1, 3))
+        return self.dense(self.add("Reshape", turned, self.joined), self.hidden, self.hidden)
+
+    def gelu(self, x: str) -> str:
+        one, half = self.constant(np.float32(1)), self.constant(np.float32(0.5))
+        root = self.constant(np.float32(2**0.5))
+        wide = self.add("Add", self.add("Erf", self.add("Div", x, root)), one)
+        return self.add("Mul", self.add("Mul", x, wide), half)
+
+    def feed_forward(self, x: str) -> str:
+        wide = self.gelu(self.dense(x, self.hidden, 4 * self.hidden))
+        return self.dense(wide, 4 * self.hidden, self.hidden)
+
+
+def encoder(layers: int = 6, vocabulary: int = 1000) -> bytes:
+    """An encoder of MiniLM's size: 384 features, 12 heads; token numbers and their mask go in."""
+    net = Transformer()
+    words, places = net.weight(vocabulary, net.hidden), net.weight(1, 128, net.hidden)
+    x = net.norm(net.add("Add", net.add("Gather", words, "tokens"), places))
+    mask = net.add("Unsqueeze", "mask", net.constant(np.array([1, 2])))
+    mask = net.add("Cast", mask, to=onnx.TensorProto.FLOAT)
+    mask = net.add("Sub", net.constant(np.float32(1)), mask)
+    mask = net.add("Mul", mask, net.constant(np.finfo(np.float32).min))
+    for _ in range(layers):
+        query, key, value = net.headed(x), net.headed(x, (0, 2, 3, 1)), net.headed(x)
+        x = net.norm(net.add("Add", net.attention(query, key, value, mask), x))
+        x = net.norm(net.add("Add", net.feed_forward(x), x))
+    kind: tuple[int, list[int | str]] = (onnx.TensorProto.INT64, ["batch", 128])
+    return net.model({"tokens": kind, "mask": kind}, x)
+
+
+def decoder(layers: int = 4, vocabulary: int = 1000, past: int = 63) -> bytes:
+    """One step of a small decoder: 256 features, 8 heads, keys and values of `past` tokens."""
+    net = Transformer(hidden=256, heads=8)
+    words, places = net.weight(vocabulary, net.hidden), net.weight(1024, net.hidden)
+    inputs: dict[str, tuple[int, list[int | str]]] = {
+        name: (onnx.TensorProto.INT64, ["batch", 1]) for name in ("token", "place")
+    }
+    x = net.add("Add", net.add("Gather", words, "token"), net.add("Gather", places, "place"))
+    outputs: list[str] = []
+    for layer in range(layers):
+        for name in (f"key_{layer}", f"value_{layer}"):
+            inputs[name] = (onnx.TensorProto.FLOAT, ["batch", net.heads, past, 32])
+        y = net.norm(x)
+        query = net.headed(y)
+        key = net.add("Concat", f"key_{layer}", net.headed(y), axis=2)
+        value = net.add("Concat", f"value_{layer}", net.headed(y), axis=2)
+        outputs += [key, value]
+        turned = net.add("Transpose", key, perm=(0, 1, 3, 2))
+        x = net.add("Add", x, net.attention(query, turned, value, None))
+        x = net.add("Add", x, net.feed_forward(net.norm(x)))
+    scores = net.add("MatMul", net.norm(x), net.weight(net.hidden, vocabulary, scale=0.06))
+    return net.model(inputs, scores, *outputs)

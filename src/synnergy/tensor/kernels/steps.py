@@ -21,6 +21,11 @@ class Step(IntEnum):
     MATMUL_F32 = 65
     TRANSPOSE_F32 = 66
     SCALE_F32 = 67
+    # reduce.c
+    REDUCE = 176
+    # norm.c
+    FORM_AXIS = 208
+    NORMALISE_ROWS = 209
 
 
 def header() -> str:

@@ -155,7 +155,7 @@ def _prelu_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list
     return [np.where(x < 0, slope * x, x)]
 
 
-def _softmax_axes(node: Node, rank: int) -> tuple[int, ...]:
+def softmax_axes(node: Node, rank: int) -> tuple[int, ...]:
     """Before opset 13 every axis from `axis` (default 1) on counts as one; later only `axis`."""
     if node.opset >= 13:
         return (arguments.axis_of(arguments.integer(node, "axis", -1), rank),)
@@ -167,7 +167,7 @@ def _softmax_axes(node: Node, rank: int) -> tuple[int, ...]:
 
 def _softmax_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     types = infer_unary(arguments.FLOATS)(node, inputs, scope)
-    _softmax_axes(node, len(arguments.required(inputs, 0).shape))
+    softmax_axes(node, len(arguments.required(inputs, 0).shape))
     return types
 
 
@@ -187,7 +187,7 @@ def _shifted(x: Array, axes: tuple[int, ...]) -> Array:
 def _over_axes(function: Callable[[Array, tuple[int, ...]], Array]) -> Run:
     def run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
         x = arguments.present(inputs, 0)
-        return [function(x, _softmax_axes(node, x.ndim)).astype(x.dtype)]
+        return [function(x, softmax_axes(node, x.ndim)).astype(x.dtype)]
 
     return run
 

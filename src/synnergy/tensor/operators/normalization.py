@@ -138,12 +138,12 @@ def _group_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list
     return [result.astype(x.dtype)]
 
 
-def _trailing_axes(node: Node, rank: int) -> tuple[int, ...]:
+def trailing_axes(node: Node, rank: int) -> tuple[int, ...]:
     axis = arguments.axis_of(arguments.integer(node, "axis", -1), rank)
     return tuple(range(axis, rank))
 
 
-def _stash(node: Node) -> str:
+def stash(node: Node) -> str:
     """The type in which the statistics are computed and given out."""
     name = _STASH.get(arguments.integer(node, "stash_type", 1))
     if name is None:
@@ -161,12 +161,12 @@ def _fits(x: Value, value: Value | None) -> None:
 def _layer_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     arguments.arity(node, inputs, 2, 3, outputs=3)
     x = _float(inputs)
-    axes = _trailing_axes(node, len(x.shape))
+    axes = trailing_axes(node, len(x.shape))
     _fits(x, arguments.required(inputs, 1))
     _fits(x, arguments.optional(inputs, 2))
     _epsilon(node)
     reduced = (*x.shape[: axes[0]], *(1 for _ in axes))
-    kept = arguments.tensor(_stash(node), reduced)
+    kept = arguments.tensor(stash(node), reduced)
     return [arguments.tensor(x.dtype, x.shape), kept, kept]
 
 
@@ -174,21 +174,21 @@ def _layer_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list
     """(x - mean) / sqrt(variance + epsilon), times scale, plus bias."""
     x, scale = arguments.present(inputs, 0), arguments.present(inputs, 1)
     wide = _wide(x)
-    centred, mean, inverse = _centred(wide, _trailing_axes(node, x.ndim), _epsilon(node))
+    centred, mean, inverse = _centred(wide, trailing_axes(node, x.ndim), _epsilon(node))
     result = centred * inverse * scale.astype(wide.dtype)
     bias = arguments.given(inputs, 2)
     if bias is not None:
         result = result + bias.astype(wide.dtype)
-    kept = DTYPES[_stash(node)]
+    kept = DTYPES[stash(node)]
     return [result.astype(x.dtype), mean.astype(kept), inverse.astype(kept)]
 
 
 def _root_mean_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     arguments.arity(node, inputs, 2, 2)
     x, scale = _float(inputs), arguments.required(inputs, 1)
-    _trailing_axes(node, len(x.shape))
+    trailing_axes(node, len(x.shape))
     _fits(x, scale)
-    _stash(node)
+    stash(node)
     _epsilon(node)
     return [arguments.tensor(scale.dtype, x.shape)]
 
@@ -197,7 +197,7 @@ def _root_mean_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> 
     """x / sqrt(mean of x^2 + epsilon), times scale."""
     x, scale = arguments.present(inputs, 0), arguments.present(inputs, 1)
     wide = _wide(x)
-    square = numerics.ordered_mean(wide * wide, _trailing_axes(node, x.ndim), keepdims=True)
+    square = numerics.ordered_mean(wide * wide, trailing_axes(node, x.ndim), keepdims=True)
     result = wide * _inverse_root(square, _epsilon(node)) * scale.astype(wide.dtype)
     return [result.astype(scale.dtype)]
 
@@ -260,7 +260,7 @@ def _lp_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Ar
     return [np.where(norm == 0, np.zeros_like(wide), wide / norm).astype(x.dtype)]
 
 
-def _mean_variance_axes(node: Node, rank: int) -> tuple[int, ...]:
+def mean_variance_axes(node: Node, rank: int) -> tuple[int, ...]:
     axes = arguments.integers(node, "axes")
     return arguments.axes_of((0, 2, 3) if axes is None else axes, rank)
 
@@ -270,7 +270,7 @@ def _mean_variance_infer(
 ) -> list[ValueType]:
     arguments.arity(node, inputs, 1, 1)
     x = _float(inputs)
-    _mean_variance_axes(node, len(x.shape))
+    mean_variance_axes(node, len(x.shape))
     return [arguments.tensor(x.dtype, x.shape)]
 
 
@@ -278,7 +278,7 @@ def _mean_variance_run(node: Node, inputs: Sequence[Array | None], scope: Scope)
     """(x - mean) / (standard deviation + 1e-9)."""
     x = arguments.present(inputs, 0)
     wide = _wide(x)
-    axes = _mean_variance_axes(node, x.ndim)
+    axes = mean_variance_axes(node, x.ndim)
     centred = wide - numerics.ordered_mean(wide, axes, keepdims=True)
     deviation = np.sqrt(numerics.ordered_mean(centred * centred, axes, keepdims=True))
     return [(centred / (deviation + _scalar(1e-9, wide))).astype(x.dtype)]

@@ -99,7 +99,7 @@ def _reduced(shape: Sequence[int], axes: Axes, keep: bool) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reduction:
+class Reduction:
     """A Reduce operator; `inputs_since` is the opset from which axes are an input.
 
     elements and functions are operations for each input element, last_functions for each output
@@ -115,23 +115,23 @@ class _Reduction:
     floating: bool = False
 
 
-_REDUCTIONS = (
-    _Reduction("ReduceSum", _sum, inputs_since=13),
-    _Reduction("ReduceProd", _product),
-    _Reduction("ReduceMean", _mean),
-    _Reduction("ReduceMax", _largest),
-    _Reduction("ReduceMin", _smallest),
-    _Reduction("ReduceL1", _absolute_sum, elements=2),
-    _Reduction("ReduceL2", _norm, elements=2, last_functions=1, floating=True),
-    _Reduction("ReduceSumSquare", _square_sum, elements=2),
-    _Reduction("ReduceLogSum", _log_sum, last_functions=1, floating=True),
-    _Reduction(
+REDUCTIONS = (
+    Reduction("ReduceSum", _sum, inputs_since=13),
+    Reduction("ReduceProd", _product),
+    Reduction("ReduceMean", _mean),
+    Reduction("ReduceMax", _largest),
+    Reduction("ReduceMin", _smallest),
+    Reduction("ReduceL1", _absolute_sum, elements=2),
+    Reduction("ReduceL2", _norm, elements=2, last_functions=1, floating=True),
+    Reduction("ReduceSumSquare", _square_sum, elements=2),
+    Reduction("ReduceLogSum", _log_sum, last_functions=1, floating=True),
+    Reduction(
         "ReduceLogSumExp", _log_sum_exp, elements=3, functions=1, last_functions=1, floating=True
     ),
 )
 
 
-def _axes(node: Node, rank: int, axes: Sequence[int] | None, inputs_since: int) -> Axes:
+def reduced_axes(node: Node, rank: int, axes: Sequence[int] | None, inputs_since: int) -> Axes:
     if not axes:
         keep_all = node.opset >= inputs_since and arguments.flag(node, "noop_with_empty_axes")
         return () if keep_all else tuple(range(rank))
@@ -145,7 +145,7 @@ def _allowed(name: str, opset: int) -> tuple[str, ...]:
     return (*_WIDE, *_NARROW, *(("bool",) if opset >= 20 else ()))
 
 
-def _declare(reduction: _Reduction) -> None:
+def _declare(reduction: Reduction) -> None:
     def infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
         data = arguments.required(inputs, 0)
         arguments.one_of(data, _allowed(reduction.name, node.opset), "data")
@@ -156,7 +156,7 @@ def _declare(reduction: _Reduction) -> None:
             arguments.arity(node, inputs, 1, 2)
             value = arguments.optional(inputs, 1)
             wanted = None if value is None else arguments.known_integers(value, "axes")
-        axes = _axes(node, len(data.shape), wanted, reduction.inputs_since)
+        axes = reduced_axes(node, len(data.shape), wanted, reduction.inputs_since)
         keep = arguments.flag(node, "keepdims", True)
         return [arguments.tensor(data.dtype, _reduced(data.shape, axes, keep))]
 
@@ -168,7 +168,7 @@ def _declare(reduction: _Reduction) -> None:
             wanted = arguments.integers(node, "axes")
         else:
             wanted = None if array is None else tuple(int(axis) for axis in array.reshape(-1))
-        axes = _axes(node, data.ndim, wanted, reduction.inputs_since)
+        axes = reduced_axes(node, data.ndim, wanted, reduction.inputs_since)
         keep = arguments.flag(node, "keepdims", True)
         wide = np.float32 if data.dtype == np.float16 else data.dtype
         if reduction.floating and data.dtype.kind != "f":
@@ -189,7 +189,7 @@ def _declare(reduction: _Reduction) -> None:
     register(reduction.name, infer, run, work)
 
 
-for _reduction in _REDUCTIONS:
+for _reduction in REDUCTIONS:
     _declare(_reduction)
 
 

@@ -3,3 +3,5 @@
 #include "functions.c"
 #include "gemm.c"
 #include "elementwise.c"
+#include "reduce.c"
+#include "norm.c"
