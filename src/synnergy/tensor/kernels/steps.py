@@ -26,6 +26,10 @@ class Step(IntEnum):
     # norm.c
     FORM_AXIS = 208
     NORMALISE_ROWS = 209
+    # conv.c
+    CONV_PACK_F32 = 96
+    CONV_LANES_F32 = 97
+    CONV_ROWS_F32 = 98
 
 
 def header() -> str:

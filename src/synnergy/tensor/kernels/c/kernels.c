@@ -5,3 +5,4 @@
 #include "elementwise.c"
 #include "reduce.c"
 #include "norm.c"
+#include "conv.c"

@@ -1,0 +1,285 @@
+/* Convolutions of float32 over up to three axes, in the order of TENSOR-10 and TENSOR-17.
+ *
+ * Two ways with the same bits: CONV_LANES holds filters in the lanes of vectors and reads each
+ * pixel's input where it lies (in a padded copy where windows reach into padding); CONV_ROWS
+ * holds pixels in the lanes and copies patches into panels first. The first has little to copy,
+ * the second wastes no lanes on few filters and has its results in their order.
+ */
+#include "conv.h"
+
+/* packed, weights, groups, filters of a group, terms, packed floats of a group: panels of nearly
+ * equal numbers of vectors; in each, for each term, its filters side by side. */
+void CONV_PACK_F32(const Context *context, const int64_t *args) {
+  int64_t groups = args[2], filters = args[3], terms = args[4];
+  int64_t vectors = parts_of(filters, VL), panels = parts_of(vectors, NV);
+  Range part = share(context, groups * panels, 1);
+  for (int64_t item = part.begin; item < part.end; item++) {
+    Range range = part_of(vectors, panels, item % panels);
+    int64_t left = range.begin * VL, width = (range.end - range.begin) * VL;
+    float *packed = (float *)at(context, args[0]) + item / panels * args[5] + left * terms;
+    const float *weights = (const float *)at(context, args[1]) + item / panels * filters * terms;
+    for (int64_t k = 0; k < terms; k++)
+      for (int64_t j = 0; j < width; j++)
+        packed[k * width + j] = left + j < filters ? weights[(left + j) * terms + k] : 0.0f;
+  }
+}
+
+/* Sums of one block for `rows` pixels and nv vectors of filters. A pixel's input of term k lies
+ * at its place + terms[k]. */
+INLINE void lanes_tile(int rows, int nv, const float *x, const int32_t *places, const int32_t *terms,
+                       const float *weights, int64_t depth, float *sums, int first) {
+  vf sum[MR][NV];
+  const float *pixel[MR];
+  EVERY(int i = 0; i < rows; i++) {
+    pixel[i] = x + places[i];
+    EVERY(int j = 0; j < nv; j++) sum[i][j] = (vf)0.0f;
+  }
+  for (int64_t k = 0; k < depth; k++) {
+    vf row[NV];
+    int64_t term = terms[k];
+    EVERY(int j = 0; j < nv; j++) row[j] = load_vf(weights + (k * nv + j) * VL);
+    EVERY(int i = 0; i < rows; i++) {
+      vf value = (vf)pixel[i][term];
+      EVERY(int j = 0; j < nv; j++) sum[i][j] = fma_vf(value, row[j], sum[i][j]);
+    }
+  }
+  EVERY(int i = 0; i < rows; i++) EVERY(int j = 0; j < nv; j++) {
+    float *place = sums + (i * nv + j) * VL;
+    store_vf(place, first ? sum[i][j] : load_vf(place) + sum[i][j]);
+  }
+}
+
+typedef void LanesTile(const float *, const int32_t *, const int32_t *, const float *, int64_t, float *, int);
+#define LANES_TILE(rows, nv)                                                                                         \
+  static void lanes_##rows##_##nv(const float *x, const int32_t *places, const int32_t *terms, const float *weights, \
+                                  int64_t depth, float *sums, int first) {                                           \
+    lanes_tile(rows, nv, x, places, terms, weights, depth, sums, first);                                             \
+  }
+#define LANES_NAMED(rows, nv) [nv - 1][rows - 1] = lanes_##rows##_##nv,
+ROWS(LANES_TILE, 1)
+ROWS(LANES_TILE, 2)
+#if NV == 3
+ROWS(LANES_TILE, 3)
+#endif
+static LanesTile *const LANES_TILES[NV][MR] = {
+  ROWS(LANES_NAMED, 1)
+  ROWS(LANES_NAMED, 2)
+#if NV == 3
+  ROWS(LANES_NAMED, 3)
+#endif
+};
+
+/* Channels of a group with their padding, rows `top`.. of `height` for each depth: x's own
+ * strides become those of this copy. */
+static void copy_padded(const Geometry *g, const float *x, float *copy, int64_t top, const int64_t size[3]) {
+  for (int64_t c = 0; c < g->channels; c++)
+    for (int64_t d = 0; d < size[0]; d++)
+      for (int64_t h = 0; h < size[1]; h++, copy += size[2]) {
+        int64_t depth = d - g->before[0], row = h + top - g->before[1];
+        if (depth < 0 || depth >= g->in[0] || row < 0 || row >= g->in[1]) {
+          for (int64_t w = 0; w < size[2]; w++) copy[w] = 0.0f;
+          continue;
+        }
+        const float *from = x + ((c * g->in[0] + depth) * g->in[1] + row) * g->in[2];
+        int64_t left = g->before[2], right = least(size[2], left + g->in[2]);
+        for (int64_t w = 0; w < left; w++) copy[w] = 0.0f;
+        for (int64_t w = left; w < right; w++) copy[w] = from[w - left];
+        for (int64_t w = most(right, left); w < size[2]; w++) copy[w] = 0.0f;
+      }
+}
+
+/* VL filters from `filter` on, held by lane for each of `count` <= VL pixels, `stride` floats from
+ * pixel to pixel: turned, finished, and written to y, the place of the first in the result. */
+static void finish_square(const Finish *f, const float *sums, int64_t stride, float *y, int64_t count, int64_t image,
+                          int64_t filter, int64_t filters, int64_t pixel, int64_t pixels) {
+  vf square[VL];
+  EVERY(int i = 0; i < VL; i++) square[i] = load_vf(sums + least(i, count - 1) * stride);
+  transpose_vf(square);
+  float turned[VL * VL];
+  EVERY(int i = 0; i < VL; i++) store_vf(turned + i * VL, square[i]);
+  for (int64_t j = 0; j < filters; j++) {
+    vf v = load_vf(turned + j * VL);
+    finish_row(f, 1, &v, y + j * pixels, count, image, filter + j, pixel);
+  }
+}
+
+/* y, x, packed weights, rows of output in a band (of one image, or of several whole ones), packed
+ * floats of a group, scratch memory, geometry's words, finish's words. */
+void CONV_LANES_F32(const Context *context, const int64_t *args) {
+  float *y = at(context, args[0]);
+  const float *x = at(context, args[1]);
+  Geometry g = geometry_of(args + 6);
+  Finish f = finish_of(context, args + 6 + GEOMETRY_WORDS);
+  int64_t rows = g.out[0] * g.out[1], images = most(1, args[3] / rows), band = least(args[3], rows);
+  int64_t bands = parts_of(rows, band) * parts_of(g.images, images), vectors = parts_of(g.filters, VL);
+  int64_t panels = parts_of(vectors, NV), whole = g.in[0] * g.in[1] * g.in[2];
+  int64_t splits = least(panels, parts_of(2 * context->threads - 1, bands * g.groups));
+  int64_t size[3], largest = images * band * g.out[2];
+  for (int axis = 0; axis < 3; axis++) {
+    int64_t count = axis == 1 && band < rows ? band : g.out[axis];
+    size[axis] = g.padded ? (count - 1) * g.strides[axis] + (g.kernel[axis] - 1) * g.dilations[axis] + 1 : g.in[axis];
+  }
+  int64_t volume = size[0] * size[1] * size[2];
+  float *sums = at(context, args[5]);
+  int32_t *terms = (int32_t *)(sums + largest * NR), *places = terms + g.terms;
+  float *copy = (float *)(places + largest);
+  int32_t *term = terms;
+  for (int64_t c = 0; c < g.channels; c++)
+    for (int64_t d = 0; d < g.kernel[0]; d++)
+      for (int64_t h = 0; h < g.kernel[1]; h++)
+        for (int64_t w = 0; w < g.kernel[2]; w++)
+          *term++ = (int32_t)(c * volume + (d * g.dilations[0] * size[1] + h * g.dilations[1]) * size[2] +
+                              w * g.dilations[2]);
+  Range part = share(context, bands * g.groups * splits, 1);
+  for (int64_t item = part.begin; item < part.end; item++) {
+    int64_t group = item / splits % g.groups, index = item / splits / g.groups;
+    int64_t image = index / parts_of(rows, band) * images, top = index % parts_of(rows, band) * band;
+    int64_t bottom = least(rows, top + band), count = least(images, g.images - image), pixels = 0;
+    const float *input = x + (image * g.groups + group) * g.channels * whole;
+    for (int64_t n = 0; n < count; n++) {
+      int64_t base = n * g.channels * volume;
+      if (g.padded) {
+        copy_padded(&g, input + n * g.groups * g.channels * whole, copy + base,
+                    band < rows ? top * g.strides[1] : 0, size);
+      } else {
+        base *= g.groups;
+      }
+      for (int64_t r = top; r < bottom; r++) {
+        int64_t depth = r / g.out[1], row = r % g.out[1] - (g.padded && band < rows ? top : 0);
+        int64_t place = base + (depth * g.strides[0] * size[1] + row * g.strides[1]) * size[2];
+        for (int64_t w = 0; w < g.out[2]; w++) places[pixels++] = (int32_t)(place + w * g.strides[2]);
+      }
+    }
+    if (g.padded) input = copy;
+    int64_t strips = parts_of(pixels, MR), each = pixels / count;
+    Range panel_part = part_of(panels, splits, item % splits);
+    for (int64_t panel = panel_part.begin; panel < panel_part.end; panel++) {
+      Range range = part_of(vectors, panels, panel);
+      int64_t nv = range.end - range.begin, left = range.begin * VL;
+      const float *weights = (const float *)at(context, args[2]) + group * args[4] + left * g.terms;
+      for (int64_t begin = 0; begin < g.terms; begin += BLOCK)
+        for (int64_t strip = 0; strip < strips; strip++) {
+          Range pixel = part_of(pixels, strips, strip);
+          LANES_TILES[nv - 1][pixel.end - pixel.begin - 1](input, places + pixel.begin, terms + begin,
+                                                   weights + begin * nv * VL, least(BLOCK, g.terms - begin),
+                                                   sums + pixel.begin * nv * VL, begin == 0);
+        }
+      for (int64_t n = 0; n < count; n++)
+        for (int64_t j = 0; j < nv; j++) {
+          int64_t lane = left + j * VL, filter = group * g.filters + lane, start = top * g.out[2];
+          float *place = y + ((image + n) * g.groups * g.filters + filter) * g.pixels + start;
+          for (int64_t p = 0; p < each; p += VL)
+            finish_square(&f, sums + ((n * each + p) * nv + j) * VL, nv * VL, place + p, least(VL, each - p),
+                          image + n, filter, least(VL, g.filters - lane), start + p, g.pixels);
+        }
+    }
+  }
+}
+
+/* Neighbouring pixels of a panel that lie in one row of output. */
+typedef struct {
+  const float *x; /* the image's first channel of this group */
+  int64_t depth, row, column, length, lane;
+} Run;
+
+/* `length` elements `stride` apart from `from` on; those outside 0..size are +0. May write up to
+ * a vector more, and reads nothing from `end` on. */
+static inline void copy_run(float *to, const float *line, int64_t from, int64_t length, int64_t stride, int64_t size,
+                            const float *end) {
+  int64_t i = from >= 0 ? 0 : least(length, (stride - 1 - from) / stride);
+  int64_t inside = size <= from ? 0 : least(length, (size - 1 - from) / stride + 1);
+  for (int64_t j = 0; j < i; j++) to[j] = 0.0f;
+  const float *source = line + from;
+  if (stride == 1) {
+    for (; i < inside && source + i + VL <= end; i += VL) store_vf(to + i, load_vf(source + i));
+  } else if (stride == 2) {
+    for (; i < inside && source + 2 * i + 2 * VL <= end; i += VL)
+      store_vf(to + i, EVEN_LANES(load_vf(source + 2 * i), load_vf(source + 2 * i + VL)));
+  }
+  for (; i < inside; i++) to[i] = source[i * stride];
+  for (i = most(inside, 0); i < length; i++) to[i] = 0.0f;
+}
+
+/* Patches of terms begin..end for the runs of a panel: for each term NR pixels. */
+static void copy_patches(const Geometry *g, const Run *runs, int64_t count, int64_t begin, int64_t end,
+                         const float *limit, float *patches) {
+  int64_t w = begin % g->kernel[2], h = begin / g->kernel[2] % g->kernel[1];
+  int64_t d = begin / g->kernel[2] / g->kernel[1] % g->kernel[0];
+  int64_t c = begin / g->kernel[2] / g->kernel[1] / g->kernel[0];
+  for (int64_t k = begin; k < end; k++, patches += NR) {
+    for (const Run *run = runs; run < runs + count; run++) {
+      int64_t depth = run->depth + d * g->dilations[0], row = run->row + h * g->dilations[1];
+      int64_t inside = depth >= 0 && depth < g->in[0] && row >= 0 && row < g->in[1];
+      const float *line = run->x;
+      if (inside) line += ((c * g->in[0] + depth) * g->in[1] + row) * g->in[2];
+      copy_run(patches + run->lane, line, run->column + w * g->dilations[2], run->length, g->strides[2],
+               inside ? g->in[2] : INT64_MIN / 2, limit);
+    }
+    if (++w < g->kernel[2]) continue;
+    w = 0;
+    if (++h < g->kernel[1]) continue;
+    h = 0;
+    if (++d < g->kernel[0]) continue;
+    d = 0, c++;
+  }
+}
+
+/* The finished sums of one filter for a panel of `width` pixels, of which the first is number
+ * `left` of all images'. */
+static void finish_panel(const Geometry *g, const Finish *f, const float *sums, float *y, int64_t left, int64_t width,
+                         int64_t filter) {
+  for (int64_t lane = 0; lane < width;) {
+    int64_t pixel = (left + lane) % g->pixels, image = (left + lane) / g->pixels;
+    int64_t count = least(width - lane, g->pixels - pixel);
+    float *place = y + (image * g->groups * g->filters + filter) * g->pixels + pixel;
+    vf v[NV];
+    EVERY(int j = 0; j < NV; j++) v[j] = load_vf(sums + lane + j * VL);
+    finish_row(f, NV, v, place, count, image, filter, pixel);
+    lane += count;
+  }
+}
+
+/* The arguments of CONV_LANES_F32, of which band and floats of a group aren't used; weights as
+ * they are. */
+void CONV_ROWS_F32(const Context *context, const int64_t *args) {
+  float *y = at(context, args[0]);
+  const float *x = at(context, args[1]);
+  Geometry g = geometry_of(args + 6);
+  Finish f = finish_of(context, args + 6 + GEOMETRY_WORDS);
+  int64_t total = g.images * g.pixels, panels = parts_of(total, NR), strips = parts_of(g.filters, MR);
+  int64_t splits = least(strips, parts_of(2 * context->threads - 1, panels * g.groups));
+  int64_t whole = g.channels * g.in[0] * g.in[1] * g.in[2];
+  const float *limit = x + g.images * g.groups * whole;
+  float *sums = at(context, args[5]), *patches = sums + (g.filters + 1) * NR;
+  Run runs[NR];
+  Range part = share(context, panels * g.groups * splits, 1);
+  for (int64_t item = part.begin; item < part.end; item++) {
+    int64_t group = item / splits % g.groups, left = item / splits / g.groups * NR;
+    int64_t width = least(NR, total - left), count = 0;
+    for (int64_t lane = 0; lane < width; count++) {
+      int64_t pixel = (left + lane) % g.pixels, image = (left + lane) / g.pixels, column = pixel % g.out[2];
+      int64_t length = least(width - lane, g.out[2] - column), row = pixel / g.out[2];
+      runs[count] = (Run){x + (image * g.groups + group) * whole,
+                          row / g.out[1] * g.strides[0] - g.before[0],
+                          row % g.out[1] * g.strides[1] - g.before[1],
+                          column * g.strides[2] - g.before[2],
+                          length,
+                          lane};
+      lane += length;
+    }
+    Range strip = part_of(strips, splits, item % splits);
+    for (int64_t begin = 0; begin < g.terms; begin += BLOCK) {
+      int64_t depth = least(BLOCK, g.terms - begin);
+      copy_patches(&g, runs, count, begin, begin + depth, limit, patches);
+      for (int64_t s = strip.begin; s < strip.end; s++) {
+        Range range = part_of(g.filters, strips, s);
+        const float *weights = (const float *)at(context, args[2]) + (group * g.filters + range.begin) * g.terms;
+        multiply_panel(weights + begin, g.terms, patches, NR, depth, sums + range.begin * NR, NR,
+                       range.end - range.begin, (width + VL - 1) / VL * VL, begin == 0);
+        if (begin + depth < g.terms) continue;
+        for (int64_t i = range.begin; i < range.end; i++)
+          finish_panel(&g, &f, sums + i * NR, y, left, width, group * g.filters + i);
+      }
+    }
+  }
+}

@@ -1,0 +1,167 @@
+"""Conv. TENSOR-10, TENSOR-17"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from synnergy.tensor.kernels.program import Argument, Buffer, Builder, Operand
+from synnergy.tensor.kernels.steps import Step
+from synnergy.tensor.lowering.after import After, Kind, Layout, take_followers, words
+from synnergy.tensor.lowering.registry import Site, lowers
+from synnergy.tensor.operators import arguments
+from synnergy.tensor.operators.windows import Sizes, Windows, input_windows
+
+#: The widest vector and panel of any build, in float32.
+_LANES, _PANEL = 16, 48
+#: Terms of a dot product in one block.
+_BLOCK = 256
+#: Pixels of output whose sums are kept at once, about.
+_BAND = 384
+#: Operations that a step can do after a convolution.
+_MOST_AFTER = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """A convolution as kernels see it: always three spatial axes, those in front of size 1."""
+
+    images: int
+    groups: int
+    channels: int
+    filters: int
+    size: Sizes
+    kernel: Sizes
+    strides: Sizes
+    dilations: Sizes
+    before: Sizes
+    output: Sizes
+
+    @property
+    def terms(self) -> int:
+        return self.channels * math.prod(self.kernel)
+
+    @property
+    def pixels(self) -> int:
+        return math.prod(self.output)
+
+    @property
+    def reach(self) -> Sizes:
+        """How far the windows reach along each axis, from the first one's begin."""
+        axes = zip(self.output, self.strides, self.kernel, self.dilations, strict=True)
+        return tuple(
+            (out - 1) * step + (far - 1) * dilation + 1 for out, step, far, dilation in axes
+        )
+
+    @property
+    def padded(self) -> bool:
+        """Whether windows reach beyond the input."""
+        axes = zip(self.reach, self.before, self.size, strict=True)
+        return any(first > 0 or far - first > size for far, first, size in axes)
+
+    def words(self) -> list[Argument]:
+        return [
+            *(self.images, self.groups, self.channels, self.filters),
+            *(*self.size, *self.kernel, *self.strides, *self.dilations),
+            *(*self.before, *self.output),
+        ]
+
+
+def geometry_of(
+    windows: Windows, images: int, spatial: Sizes, groups: int, channels: int, filters: int
+) -> Geometry:
+    """Channels and filters are those of all groups."""
+    lacking = 3 - len(spatial)
+    ones, zeros = (1,) * lacking, (0,) * lacking
+    geometry = Geometry(
+        *(images, groups, channels // groups, filters // groups),
+        *(ones + spatial, ones + windows.kernel, ones + windows.strides),
+        *(ones + windows.dilations, zeros + windows.before, ones + windows.output),
+    )
+    if (
+        math.prod(geometry.kernel) == 1
+        and geometry.size == geometry.output
+        and not geometry.padded
+    ):
+        flat = (1, 1, geometry.pixels)
+        unit = (1, 1, 1)
+        return Geometry(
+            *(images, groups, geometry.channels, geometry.filters),
+            *(flat, unit, unit, unit, (0, 0, 0), flat),
+        )
+    return geometry
+
+
+@lowers("Conv")
+def conv(site: Site) -> list[Operand] | None:
+    x, weights, bias = (*site.inputs, None)[:3]
+    if x is None or weights is None or x.dtype != "float32":
+        return None
+    node, shape = site.node, site.outputs[0].shape
+    groups = arguments.integer(node, "group", 1)
+    windows = input_windows(node, x.shape, weights.shape[2:])
+    geometry = geometry_of(windows, shape[0], x.shape[2:], groups, x.shape[1], shape[1])
+    if not math.prod(shape) or not geometry.terms:
+        return None
+    layout = Layout(shape, ((0,), (1,), tuple(range(2, len(shape)))))
+    after = [] if bias is None else [After(Kind.ADD, bias, (0, 1, 0))]
+    after += take_followers(site.followers, site.builder, layout, shape, _MOST_AFTER)
+    result = site.result()
+    finish: list[Argument] = [len(after), *words(after)]
+    if by_lanes(geometry):
+        _lanes(site.builder, result, x, weights, geometry, finish)
+    else:
+        scratch = 4 * _PANEL * (geometry.filters + 1 + _BLOCK) + 4 * _LANES
+        site.builder.step(
+            Step.CONV_ROWS_F32,
+            *(result, x, weights, 0, 0, site.builder.thread_scratch(scratch)),
+            *(*geometry.words(), *finish),
+        )
+    return [result]
+
+
+def by_lanes(geometry: Geometry) -> bool:
+    """Whether filters go in lanes: where they fill vectors, and turning the results is little
+    beside the sums, or where pixels don't fill vectors."""
+    filled = geometry.filters / (-(-geometry.filters // _LANES) * _LANES)
+    pixels = geometry.images * geometry.pixels
+    pixels_filled = pixels / (-(-pixels // _LANES) * _LANES)
+    turning = geometry.terms / (geometry.terms + 10)
+    return filled * turning >= pixels_filled * 0.95
+
+
+def _lanes(
+    builder: Builder,
+    result: Operand,
+    x: Operand,
+    weights: Operand,
+    geometry: Geometry,
+    finish: list[Argument],
+) -> None:
+    each = geometry.terms * (geometry.filters + _LANES - 1)
+    groups, filters, terms = geometry.groups, geometry.filters, geometry.terms
+
+    def pack(target: Builder, source: Operand, place: Buffer) -> None:
+        target.step(Step.CONV_PACK_F32, place, source, groups, filters, terms, each)
+
+    if weights.const is not None:
+        panels = builder.prepared(("lanes", groups), weights, 4 * each * groups, pack)
+    else:
+        panels = builder.temporary(4 * each * groups)
+        pack(builder, weights, panels)
+    rows, width = math.prod(geometry.output[:2]), geometry.output[2]
+    flat = geometry.output[0] == geometry.kernel[0] == 1 or not geometry.padded
+    band = min(rows, max(1, _BAND // width)) if flat else rows
+    images = min(geometry.images, max(1, _BAND // geometry.pixels)) if band == rows else 1
+    pixels = band * images * width
+    scratch = 4 * (pixels * (_PANEL + 1) + terms)
+    if geometry.padded:
+        reach = list(geometry.reach)
+        if band < rows:
+            reach[1] -= (rows - band) * geometry.strides[1]
+        scratch += 4 * images * geometry.channels * math.prod(reach)
+    builder.step(
+        Step.CONV_LANES_F32,
+        *(result, x, panels, band * images, each, builder.thread_scratch(scratch)),
+        *(*geometry.words(), *finish),
+    )

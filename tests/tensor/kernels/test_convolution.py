@@ -1,0 +1,80 @@
+"""Convolutions by the kernels: TENSOR-10, TENSOR-17, TENSOR-19."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from tests.tensor.kernels.same import assert_same, hostile_floats, model_of
+
+# channels, spatial sizes, filters, kernel, attributes
+CASES: dict[str, tuple[int, tuple[int, ...], int, tuple[int, ...], dict[str, Any]]] = {
+    "one axis": (3, (29,), 5, (4,), {"pads": [2, 1], "strides": [3]}),
+    "padded square": (16, (7, 7), 33, (3, 3), {"pads": [1, 1, 1, 1]}),
+    "few filters": (1, (28, 28), 6, (5, 5), {"pads": [2, 2, 2, 2]}),
+    "many terms": (61, (9, 11), 17, (3, 3), {"pads": [1, 0, 0, 2]}),
+    "strided": (5, (17, 23), 9, (3, 2), {"strides": [2, 2], "pads": [1, 2, 0, 1]}),
+    "strided by lanes": (40, (13, 15), 64, (3, 3), {"strides": [2, 2], "pads": [1, 1, 1, 1]}),
+    "far strides": (5, (17, 23), 9, (3, 2), {"strides": [3, 5], "dilations": [2, 3]}),
+    "all padding": (2, (3, 3), 3, (2, 2), {"pads": [5, 5, 5, 5], "strides": [2, 1]}),
+    "one by one": (70, (6, 8), 20, (1, 1), {}),
+    "one by one, lanes": (200, (6, 8), 96, (1, 1), {}),
+    "one by one, strided": (20, (7, 9), 48, (1, 1), {"strides": [2, 2]}),
+    "groups": (12, (6, 5), 8, (3, 3), {"group": 4, "pads": [1, 1, 1, 1]}),
+    "groups by lanes": (64, (6, 5), 64, (3, 3), {"group": 2, "pads": [1, 1, 1, 1]}),
+    "same": (4, (10, 11), 3, (4, 4), {"auto_pad": "SAME_UPPER", "strides": [2, 3]}),
+    "bands": (2, (90, 70), 16, (3, 3), {"auto_pad": "SAME_LOWER"}),
+    "three axes": (3, (5, 6, 7), 4, (3, 2, 3), {"pads": [1, 0, 1, 1, 1, 1], "strides": [1, 2, 1]}),
+    "three axes by lanes": (
+        16,
+        (5, 6, 7),
+        32,
+        (3, 2, 3),
+        {"pads": [1] * 6, "dilations": [2, 1, 1]},
+    ),
+    "three axes, bare": (16, (5, 6, 7), 32, (2, 2, 2), {"strides": [2, 1, 2]}),
+    "depthwise": (10, (12, 9), 10, (3, 3), {"group": 10, "pads": [1, 1, 1, 1]}),
+    "depthwise, strided": (
+        6,
+        (35, 40),
+        6,
+        (5, 3),
+        {"group": 6, "strides": [2, 2], "pads": [2, 1, 2, 1]},
+    ),
+    "two filters a channel": (6, (9, 9), 12, (3, 3), {"group": 6, "dilations": [2, 2]}),
+}
+
+
+def conv(case: str, batch: int, bias: bool = True, constant: bool = True) -> tuple[bytes, Any]:
+    channels, size, filters, kernel, attributes = CASES[case]
+    groups = attributes.get("group", 1)
+    weights = hostile_floats((filters, channels // groups, *kernel), seed=1)
+    weights = np.where(np.isfinite(weights) & (np.abs(weights) < 1e30), weights, np.float32(0.5))
+    names = ["x", "w", "b"][: 3 if bias else 2]
+    given = {"w": weights, "b": hostile_floats((filters,), seed=2)}
+    nodes = [helper.make_node("Conv", names, ["y"], **attributes)]
+    shape = (batch, channels, *size)
+    inputs = {"x": ("float32", shape)}
+    if not constant:
+        inputs |= {"w": ("float32", weights.shape)}
+        return model_of(nodes, inputs, ["y"], {"b": given["b"]} if bias else {}), (shape, weights)
+    known = {name: given[name] for name in names[1:]}
+    return model_of(nodes, inputs, ["y"], known), (shape, weights)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_conv(case: str) -> None:
+    content, (shape, _) = conv(case, 2)
+    ordinary = np.random.default_rng(3).standard_normal(shape).astype(np.float32)
+    assert_same(content, {"x": ordinary})
+    assert_same(content, {"x": hostile_floats(shape, seed=4)})
+
+
+@pytest.mark.parametrize("case", ["padded square", "few filters", "groups", "depthwise"])
+@pytest.mark.parametrize("batch", [1, 13])
+def test_computed_weights(case: str, batch: int) -> None:
+    content, (shape, weights) = conv(case, batch, bias=False, constant=False)
+    assert_same(content, {"x": hostile_floats(shape, seed=5), "w": weights})
