@@ -30,6 +30,15 @@ class Step(IntEnum):
     CONV_PACK_F32 = 96
     CONV_LANES_F32 = 97
     CONV_ROWS_F32 = 98
+    # trees.c
+    TREES_NARROW = 288
+    TREES_WIDE = 289
+    TREES_F64 = 290
+    FOREST_SCORES = 291
+    FOREST_CLASSES = 292
+    # ml.c
+    SCORES_F32 = 336
+    CHOOSE_F32 = 337
 
 
 def header() -> str:

@@ -50,7 +50,9 @@ def _chunks(forest: Forest, x: Array) -> list[slice]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Regressor:
+class Regressor:
+    """A forest, and what its sums become; `base` may be empty."""
+
     forest: Forest
     targets: int
     base: Array
@@ -59,7 +61,7 @@ class _Regressor:
 
 
 @quiet
-def _regress(model: _Regressor, x: Array) -> Array:
+def _regress(model: Regressor, x: Array) -> Array:
     """Rows × targets in the forest's type (in float32 after a post transform)."""
     forest = model.forest
     how = "SUM" if model.aggregate == "AVERAGE" else model.aggregate
@@ -92,10 +94,11 @@ def _targets(node: Node) -> int:
 
 
 @lru_cache(maxsize=32)
-def _regressor(node: Node, dtype: str) -> _Regressor:
+def regressor(node: Node, dtype: str) -> Regressor:
+    """The node read for inputs of this type. Raises Refuse."""
     compute = _compute_type(dtype)
     targets = _targets(node)
-    return _Regressor(
+    return Regressor(
         attributes.listed(node, "target", targets, compute),
         targets,
         _base(attributes.numbers(node, "base_values", compute), targets),
@@ -107,7 +110,7 @@ def _regressor(node: Node, dtype: str) -> _Regressor:
 def _infer_regressor(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     (x,) = read.required(inputs, 1)
     rows, features = read.matrix_shape(x)
-    model = _regressor(node, x.dtype)
+    model = regressor(node, x.dtype)
     _check_features(model.forest, features)
     return [TensorType("float32", (rows, model.targets))]
 
@@ -116,13 +119,13 @@ def _work_regressor(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
     (x,) = read.required(inputs, 1)
-    model = _regressor(node, x.dtype)
+    model = regressor(node, x.dtype)
     return _work(model.forest, read.matrix_shape(x)[0], model.targets, model.transform)
 
 
 def _run_regressor(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     x = read.matrix(read.given(inputs))
-    model = _regressor(node, x.dtype.name)
+    model = regressor(node, x.dtype.name)
     return [read.narrowed(_regress(model, x.astype(model.forest.dtype)))]
 
 
@@ -135,7 +138,8 @@ register(
 
 
 @lru_cache(maxsize=32)
-def _ensemble(node: Node, dtype: str) -> _Regressor:
+def ensemble(node: Node, dtype: str) -> Regressor:
+    """The node read for inputs of this type. Raises Refuse."""
     compute = _compute_type(dtype)
     targets = _targets(node)
     aggregate = read.integer(node, "aggregate_function", 1)
@@ -146,13 +150,13 @@ def _ensemble(node: Node, dtype: str) -> _Regressor:
         raise Refuse(f"post_transform is {transform}")
     forest = attributes.indexed(node, targets, compute)
     nothing = np.zeros(0, compute)
-    return _Regressor(forest, targets, nothing, _AGGREGATES[aggregate], _TRANSFORMS[transform])
+    return Regressor(forest, targets, nothing, _AGGREGATES[aggregate], _TRANSFORMS[transform])
 
 
 def _infer_ensemble(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     (x,) = read.required(inputs, 1)
     rows, features = read.matrix_shape(x, ("float32", "float64"))
-    model = _ensemble(node, x.dtype)
+    model = ensemble(node, x.dtype)
     _check_features(model.forest, features)
     return [TensorType(x.dtype, (rows, model.targets))]
 
@@ -161,13 +165,13 @@ def _work_ensemble(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
     (x,) = read.required(inputs, 1)
-    model = _ensemble(node, x.dtype)
+    model = ensemble(node, x.dtype)
     return _work(model.forest, read.matrix_shape(x)[0], model.targets, model.transform)
 
 
 def _run_ensemble(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     x = read.matrix(read.given(inputs))
-    return [_regress(_ensemble(node, x.dtype.name), x).astype(x.dtype)]
+    return [_regress(ensemble(node, x.dtype.name), x).astype(x.dtype)]
 
 
 register(
@@ -179,7 +183,7 @@ register(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Classifier:
+class Classifier:
     """`single` is set where all weights are for one of two classes; `positive` where none of
     them is negative."""
 
@@ -192,7 +196,8 @@ class _Classifier:
 
 
 @lru_cache(maxsize=32)
-def _classifier(node: Node, dtype: str) -> _Classifier:
+def classifier(node: Node, dtype: str) -> Classifier:
+    """The node read for inputs of this type. Raises Refuse."""
     compute = _compute_type(dtype)
     classes = read.labels(node, "classlabels_int64s", "classlabels_strings")
     if classes.count < 2:
@@ -207,11 +212,11 @@ def _classifier(node: Node, dtype: str) -> _Classifier:
     if classes.count == 2:
         scores.refuse_binary_probit(transform)
     positive = not (attributes.numbers(node, "class_weights", compute) < 0).any()
-    return _Classifier(forest, classes, base, transform, single, positive)
+    return Classifier(forest, classes, base, transform, single, positive)
 
 
 @quiet
-def _many(model: _Classifier, score: Array, seen: Array) -> tuple[Array, Array]:
+def _many(model: Classifier, score: Array, seen: Array) -> tuple[Array, Array]:
     """More than two classes: the first largest score among those that some leaf gave. ML-34"""
     if len(model.base):
         score = score + model.base
@@ -228,7 +233,7 @@ def _many(model: _Classifier, score: Array, seen: Array) -> tuple[Array, Array]:
 
 
 @quiet
-def _two(model: _Classifier, score: Array, seen: Array) -> tuple[Array, Array]:
+def _two(model: Classifier, score: Array, seen: Array) -> tuple[Array, Array]:
     """Two classes: one score stands for both unless some leaf gave the second class one. ML-35"""
     first: Array = score[:, 0]
     second: Array = score[:, 1]
@@ -252,7 +257,7 @@ def _two(model: _Classifier, score: Array, seen: Array) -> tuple[Array, Array]:
     return np.where(both, second > first, deciding > 0).astype(np.int64), result
 
 
-def _one_for_both(model: _Classifier, score: Array) -> Array:
+def _one_for_both(model: Classifier, score: Array) -> Array:
     """Columns of the two classes from the score of the second."""
     if not (model.single and model.positive):
         return scores.opposed(read.narrowed(score), model.transform)
@@ -264,7 +269,7 @@ def _one_for_both(model: _Classifier, score: Array) -> Array:
 def _infer_classifier(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     (x,) = read.required(inputs, 1)
     rows, features = read.matrix_shape(x)
-    model = _classifier(node, x.dtype)
+    model = classifier(node, x.dtype)
     _check_features(model.forest, features)
     count = model.classes.count
     return [TensorType(model.classes.dtype, (rows,)), TensorType("float32", (rows, count))]
@@ -274,14 +279,14 @@ def _work_classifier(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
     (x,) = read.required(inputs, 1)
-    model = _classifier(node, x.dtype)
+    model = classifier(node, x.dtype)
     rows = read.matrix_shape(x)[0]
     return _work(model.forest, rows, model.classes.count, model.transform)
 
 
 def _run_classifier(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     given = read.matrix(read.given(inputs))
-    model = _classifier(node, given.dtype.name)
+    model = classifier(node, given.dtype.name)
     forest, count = model.forest, model.classes.count
     x = given.astype(forest.dtype)
     finish = _two if count == 2 else _many

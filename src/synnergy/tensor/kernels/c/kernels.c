@@ -6,3 +6,5 @@
 #include "reduce.c"
 #include "norm.c"
 #include "conv.c"
+#include "ml.c"
+#include "trees.c"
