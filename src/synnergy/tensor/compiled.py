@@ -23,7 +23,7 @@ from synnergy.tensor.kernels.steps import Step
 from synnergy.tensor.liveness import LifetimeCache, subgraphs
 from synnergy.tensor.lowering.registry import LOWERINGS, Site
 from synnergy.tensor.operators.registry import OPERATORS
-from synnergy.tensor.types import Array, Graph, Node, TensorType, ValueType
+from synnergy.tensor.types import DTYPES, Array, Graph, Node, TensorType, ValueType
 
 #: Element types of which kernels can hold a tensor.
 _HELD = frozenset(DTYPE_CODES)
@@ -188,10 +188,10 @@ class Lowering:
         operand = self.values.get(name)
         if operand is None or self.constant(name) is not None:
             return False
-        if kind.dtype == "float32":
-            self.builder.step(Step.CANONICALISE_F32, operand, operand.elements)
+        if DTYPES[kind.dtype].kind == "f" and operand.elements:
+            self.builder.step(Step.CANONICALISE, operand.code, operand, operand.elements)
         self.builder.touch(operand.buffer, len(self.builder.steps))
-        return kind.dtype not in ("float16", "float64")
+        return True
 
     def flush(self) -> None:
         """End the stretch of steps at hand."""

@@ -12,8 +12,11 @@ class Step(IntEnum):
     """A kernel. Sixteen numbers or more for each family, so that families grow in place."""
 
     # elementwise.c
-    CANONICALISE_F32 = 1
-    RELU_F32 = 16
+    CANONICALISE = 1
+    ELEMENTWISE_BINARY = 2
+    ELEMENTWISE_UNARY = 3
+    WHERE = 4
+    CAST = 5
     # functions.c
     FUNCTION = 48
     # gemm.c

@@ -205,13 +205,3 @@ def _merged(axes: Sequence[Axis]) -> tuple[list[Axis], list[tuple[int, ...]]]:
             joined.append(axis)
             places.append((place,))
     return joined, places
-
-
-@lowers("Relu")
-def relu(site: Site) -> list[Operand] | None:
-    x = site.inputs[0]
-    if x is None or x.dtype != "float32":
-        return None
-    result = site.result()
-    site.builder.step(Step.RELU_F32, result, x, x.elements)
-    return [result]

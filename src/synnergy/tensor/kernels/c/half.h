@@ -31,4 +31,20 @@ static inline uint16_t f16_of_f32(float x) {
   return (uint16_t)(sign | half);
 }
 
+/* The same from float64, in one rounding. */
+static inline uint16_t f16_of_f64(double x) {
+  uint64_t bits, sign;
+  memcpy(&bits, &x, 8);
+  sign = bits >> 48 & 0x8000, bits &= 0x7fffffffffffffff;
+  double size, small;
+  memcpy(&size, &bits, 8);
+  small = size + 0x1p28; /* its last bit is 2^-24, float16's */
+  uint64_t low;
+  memcpy(&low, &small, 8);
+  low -= 0x41b0000000000000;
+  uint64_t normal = (bits - (1008ull << 52) + 0x1ffffffffff + (bits >> 42 & 1)) >> 42;
+  uint64_t result = bits < 0x3f10000000000000 ? low : bits >= 0x40effe0000000000 ? 0x7c00 : normal;
+  return (uint16_t)((bits > 0x7ff0000000000000 ? 0x7e00 : result) | sign);
+}
+
 #endif

@@ -8,3 +8,4 @@
 #include "conv.c"
 #include "ml.c"
 #include "trees.c"
+#include "unary.c"

@@ -1,7 +1,10 @@
 /* Generated from ../steps.py; do not edit. */
 #define STEPS(STEP) \
-  STEP(1, CANONICALISE_F32) \
-  STEP(16, RELU_F32) \
+  STEP(1, CANONICALISE) \
+  STEP(2, ELEMENTWISE_BINARY) \
+  STEP(3, ELEMENTWISE_UNARY) \
+  STEP(4, WHERE) \
+  STEP(5, CAST) \
   STEP(48, FUNCTION) \
   STEP(64, PACK_B_F32) \
   STEP(65, MATMUL_F32) \
