@@ -136,3 +136,50 @@ def test_a_follower_that_widens_the_result_stays_outside() -> None:
         {"w": ordinary((4, 5))},
     )
     assert_same(content, {"x": ordinary((3, 4), 1)})
+
+
+OTHERS = ("float64", "int32", "int64", "uint32", "uint64")
+
+
+def any_numbers(shape: tuple[int, ...], dtype: str, seed: int) -> Array:
+    """Random numbers of an element type's whole range; floats with special values."""
+    if dtype.startswith("float"):
+        return hostile_floats(shape, dtype, seed)
+    info = np.iinfo(dtype)
+    generator = np.random.default_rng(seed)
+    return generator.integers(info.min, info.max, shape, dtype, endpoint=True)
+
+
+@pytest.mark.parametrize("dtype", OTHERS)
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [((300,), (300, 20)), ((2, 3, 5, 9), (3, 9, 17)), ((70, 520), (520, 33)), ((3, 0), (0, 2))],
+)
+def test_matmul_of_other_types(dtype: str, a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    arrays = {"a": any_numbers(a, dtype, 1), "b": any_numbers(b, dtype, 2)}
+    inputs = {name: (dtype, array.shape) for name, array in arrays.items()}
+    node = helper.make_node("MatMul", ["a", "b"], ["y"])
+    assert_same(model_of([node], inputs, ["y"]), arrays)
+
+
+@pytest.mark.parametrize("dtype", OTHERS)
+@pytest.mark.parametrize("flags", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(
+    "factors", [(1.0, 1.0), (-1.0, 1.0), (1.0, -1.0), (0.0, -1.0), (-1.0, 0.0)]
+)
+@pytest.mark.parametrize("c", [None, (70, 1), (33,)])
+def test_gemm_of_other_types(
+    dtype: str, flags: tuple[int, int], factors: tuple[float, float], c: tuple[int, ...] | None
+) -> None:
+    shapes = {"a": (260, 70) if flags[0] else (70, 260), "b": (33, 260) if flags[1] else (260, 33)}
+    if c is not None:
+        shapes["c"] = c
+    arrays = {name: any_numbers(shape, dtype, 5) for name, shape in shapes.items()}
+    alpha, beta = factors
+    if dtype == "float64":
+        alpha, beta = alpha * 0.3, beta * 1.7
+    node = helper.make_node(
+        "Gemm", list(shapes), ["y"], transA=flags[0], transB=flags[1], alpha=alpha, beta=beta
+    )
+    inputs = {name: (dtype, array.shape) for name, array in arrays.items()}
+    assert_same(model_of([node], inputs, ["y"]), arrays)

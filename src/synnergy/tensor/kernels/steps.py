@@ -24,6 +24,8 @@ class Step(IntEnum):
     MATMUL_F32 = 65
     TRANSPOSE_F32 = 66
     SCALE_F32 = 67
+    # products.c
+    MATMUL = 68
     # reduce.c
     REDUCE = 176
     # norm.c

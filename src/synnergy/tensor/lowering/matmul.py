@@ -17,6 +17,9 @@ from synnergy.tensor.operators import arguments
 
 #: What the columns of a packed matrix are padded to at most: one vector of any build.
 VECTOR = 16
+#: Element types of MATMUL, and the scratch memory that it needs.
+EXACT_OR_WIDE = ("float64", "int32", "int64", "uint32", "uint64")
+PANEL = 256 * 128
 #: Dimensions of a batch that a kernel can walk.
 MAX_DIMENSIONS = 8
 
@@ -29,7 +32,6 @@ class Axis:
     a: int
     b: int
     c: int
-    start: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,8 +79,10 @@ def contiguous_rows(builder: Builder, a: Operand, transposed: bool) -> Operand:
 @lowers("Gemm")
 def gemm(site: Site) -> list[Operand] | None:
     a, b, c = (*site.inputs, None)[:3]
-    if a is None or b is None or a.dtype != "float32":
+    if a is None or b is None:
         return None
+    if a.dtype != "float32":
+        return _gemm_of_other_types(site, a, b, c)
     node, builder = site.node, site.builder
     m, n = site.outputs[0].shape
     result = site.result()
@@ -109,6 +113,30 @@ def gemm(site: Site) -> list[Operand] | None:
     return [result]
 
 
+def _gemm_of_other_types(
+    site: Site, a: Operand, b: Operand, c: Operand | None
+) -> list[Operand] | None:
+    if a.dtype not in EXACT_OR_WIDE:
+        return None
+    node, builder = site.node, site.builder
+    m, n = site.outputs[0].shape
+    result = site.result()
+    if not m * n:
+        return [result]
+    k = math.prod(a.shape) // m
+    alpha, beta = (arguments.number(node, name, 1.0) for name in ("alpha", "beta"))
+    start = None if beta == 0 else c
+    strides = Layout((m, n), ((0,), (1,))).strides(() if start is None else start.shape)
+    if strides is None:
+        return None
+    walk: list[Argument] = [a.code, m, n, k]
+    walk += (1, m) if arguments.flag(node, "transA") else (k, 1)
+    walk += (1, k) if arguments.flag(node, "transB") else (n, 1)
+    walk += [*strides, bits(alpha), bits(beta), builder.thread_scratch(PANEL)]
+    builder.step(Step.MATMUL, result, a, b, start, *walk, 0)
+    return [result]
+
+
 @quiet
 def _scaled(builder: Builder, c: Operand | None, beta: np.float32) -> Operand | None:
     """beta C, rounded; nothing where beta is 0. TENSOR-16"""
@@ -126,45 +154,58 @@ def _scaled(builder: Builder, c: Operand | None, beta: np.float32) -> Operand | 
 @lowers("MatMul")
 def matmul(site: Site) -> list[Operand] | None:
     a, b = site.inputs
-    if a is None or b is None or a.dtype != "float32":
+    if a is None or b is None:
         return None
     result = site.result()
-    shape = result.shape
     if not result.elements:
         return [result]
     left = a.reshaped((1, *a.shape)) if len(a.shape) == 1 else a
     right = b.reshaped((*b.shape, 1)) if len(b.shape) == 1 else b
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
     outer = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    whole = (*outer, m, n)
-    axes = _axes(outer, left.shape, right.shape, m * n)
-    # One B for all of the batch: its rows are rows of one large A.
-    together = all(not axis.b for axis in axes) and left.shape[:-2] == outer
+    axes, places = _merged(_axes(outer, left.shape, right.shape, m * n))
     rank = len(outer)
-    groups: tuple[tuple[int, ...], ...]
-    if together:
-        groups = (tuple(range(rank + 1)), (rank + 1,))
-        m, axes = math.prod(outer) * m, []
-    else:
-        merged, places = _merged(axes)
-        if len(merged) > MAX_DIMENSIONS:
-            return None
-        groups = (*places, (rank,), (rank + 1,))
-        axes = merged
+    groups = (*places, (rank,), (rank + 1,))
+    if left.shape[:-2] == outer and not any(axis.b for axis in axes):
+        # One B for all of the batch: its rows are rows of one large A.
+        m, axes, groups = math.prod(outer) * m, [], (tuple(range(rank + 1)), (rank + 1,))
+    if len(axes) > MAX_DIMENSIONS:
+        return None
+    if a.dtype == "float32":
+        layout = Layout((*outer, left.shape[-2], n), groups)
+        _matmul_f32(site, result, left, m, Factor(right, k, n, n, 1), axes, layout)
+        return [result]
+    if a.dtype not in EXACT_OR_WIDE:
+        return None
+    walk: list[Argument] = [a.code, m, n, k, k, 1, n, 1, 0, 0, bits(1.0), bits(1.0)]
+    batch = [word for axis in axes for word in (axis.size, axis.a, axis.b)]
+    scratch = site.builder.thread_scratch(PANEL)
+    site.builder.step(Step.MATMUL, result, left, right, None, *walk, scratch, len(axes), *batch)
+    return [result]
+
+
+def _matmul_f32(
+    site: Site,
+    result: Operand,
+    a: Operand,
+    m: int,
+    b: Factor,
+    axes: Sequence[Axis],
+    layout: Layout,
+) -> None:
     after: list[After] = []
-    if whole == shape:
-        after = take_followers(site.followers, site.builder, Layout(whole, groups), shape)
+    if layout.shape == result.shape:
+        after = take_followers(site.followers, site.builder, layout, result.shape)
     distinct = [(axis.size, axis.b) for axis in axes if axis.b]
-    panels = packed(site.builder, Factor(right, k, n, n, 1), distinct)
+    panels = packed(site.builder, b, distinct)
     batch: list[Argument] = []
     step = math.prod(size for size, _ in distinct)
     for axis in axes:
         if axis.b:
             step //= axis.size
-        batch += [axis.size, axis.a, step if axis.b else 0, axis.c, axis.start]
-    fixed: list[Argument] = [None, m, n, k, k, n, 0, 0, len(axes), len(after)]
-    site.builder.step(Step.MATMUL_F32, result, left, panels, *fixed, *batch, *words(after))
-    return [result]
+        batch += [axis.size, axis.a, step if axis.b else 0, axis.c, 0]
+    fixed: list[Argument] = [None, m, b.n, b.k, b.k, b.n, 0, 0, len(axes), len(after)]
+    site.builder.step(Step.MATMUL_F32, result, a, panels, *fixed, *batch, *words(after))
 
 
 def _axes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -77,6 +78,12 @@ def _gemm_work(
     return Work(macs=outputs[0].elements * inner, elements=3 * outputs[0].elements)
 
 
+def _factor(node: Node, name: str, dtype: np.dtype[Any]) -> Array:
+    """alpha or beta; -1 of an unsigned integer wraps around."""
+    factor = arguments.number(node, name, 1.0)
+    return np.asarray(factor if dtype.kind == "f" else int(factor)).astype(dtype)
+
+
 def _gemm_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     """alpha A B + beta C. TENSOR-16
 
@@ -86,8 +93,7 @@ def _gemm_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[
     a, b = arguments.present(inputs, 0), arguments.present(inputs, 1)
     a = a.T if arguments.flag(node, "transA") else a
     b = b.T if arguments.flag(node, "transB") else b
-    alpha = np.asarray(arguments.number(node, "alpha", 1.0)).astype(a.dtype)
-    beta = np.asarray(arguments.number(node, "beta", 1.0)).astype(a.dtype)
+    alpha, beta = (_factor(node, name, a.dtype) for name in ("alpha", "beta"))
     bias = arguments.given(inputs, 2)
     start = None if bias is None or beta == 0 else bias if beta == 1 else np.multiply(beta, bias)
     if alpha == 1:

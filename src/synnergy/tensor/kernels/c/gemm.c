@@ -60,17 +60,6 @@ void SCALE_F32(const Context *context, const int64_t *args) {
   for (int64_t i = part.begin; i < part.end; i++) result[i] = factor * x[i];
 }
 
-/* The place of a batch's matrix number `item`: its index in each dimension. */
-static inline void place_in_batch(int64_t item, const int64_t *sizes, int64_t apart, int64_t dimensions,
-                                  int64_t *index) {
-  for (int64_t d = dimensions - 1; d >= 0; d--) {
-    index[d] = item % sizes[d * apart];
-    item /= sizes[d * apart];
-  }
-}
-
-enum { MAX_DIMENSIONS = 8 };
-
 /* packed, b, k, n, row stride, column stride, dimensions of the batch (<= 8), for each: size,
  * stride in b. One matrix after another, each k times `padded(n)` values. */
 void PACK_B_F32(const Context *context, const int64_t *args) {

@@ -82,19 +82,21 @@ typedef void Tile(const float *restrict a, int64_t lda, const float *restrict b,
 #else
 #define ROWS(each, vectors) each(1, vectors) each(2, vectors) each(3, vectors) each(4, vectors)
 #endif
-#define NAMED(rows, vectors) [vectors - 1][rows - 1] = tile_##rows##_##vectors,
+#define TILE_AT(rows, vectors) [vectors - 1][rows - 1] = tile_##rows##_##vectors,
 ROWS(TILE, 1)
 ROWS(TILE, 2)
 #if NV == 3
 ROWS(TILE, 3)
 #endif
 static Tile *const TILES[NV][MR] = {
-  ROWS(NAMED, 1)
-  ROWS(NAMED, 2)
+  ROWS(TILE_AT, 1)
+  ROWS(TILE_AT, 2)
 #if NV == 3
-  ROWS(NAMED, 3)
+  ROWS(TILE_AT, 3)
 #endif
 };
+#undef TILE
+#undef TILE_AT
 
 /* c (+)= a b over one block of `depth` <= BLOCK terms: `rows` rows of A, each contiguous and lda
  * apart, by one panel of `width` <= NR columns, whose rows are ldb apart and readable in whole
@@ -106,10 +108,24 @@ static inline void multiply_panel(const float *a, int64_t lda, const float *b, i
     tiles[least(MR, rows - i) - 1](a + i * lda, lda, b, ldb, depth, c + i * ldc, ldc, width, first);
 }
 
+enum { MAX_DIMENSIONS = 8 };
+
+/* The place of a batch's matrix number `item`: its index in each dimension. */
+static inline void place_in_batch(int64_t item, const int64_t *sizes, int64_t apart, int64_t dimensions,
+                                  int64_t *index) {
+  for (int64_t d = dimensions - 1; d >= 0; d--) {
+    index[d] = item % sizes[d * apart];
+    item /= sizes[d * apart];
+  }
+}
+
 /* What is done to each finished result, in turn; each operation rounds on its own. The operand is
  * a matrix (or one for each of the batch) of which a stride of 0 repeats a row or a column.
- * MAXIMUM and MINIMUM are TENSOR-21's, and so is RECTIFY: max(c, +0), NaN stays. */
-enum { ADD = 0, SUBTRACT, SUBTRACT_FROM, MULTIPLY, DIVIDE, DIVIDE_INTO, MAXIMUM, MINIMUM, RECTIFY };
+ * Maximum and minimum are TENSOR-21's, and so is rectifying: max(c, +0), NaN stays. */
+enum {
+  ADD = 0, SUBTRACT, SUBTRACT_FROM, MULTIPLY, DIVIDE, DIVIDE_INTO,
+  MAXIMUM, MINIMUM, RECTIFY,
+};
 
 INLINE vf after_vf(int64_t kind, vf c, vf x) {
   switch (kind) {
@@ -158,12 +174,12 @@ static void finish(const Context *context, const int64_t *after, int64_t count, 
       x = (const float *)at(context, after[1]) + row * ldx + column * step;
       for (int64_t d = 0; d < dimensions; d++) x += index[d] * after[4 + d];
     }
-#define AFTER(kind) case kind: after_matrix(kind, c, ldc, rows, width, x, ldx, step); break;
+#define CASE(kind) case kind: after_matrix(kind, c, ldc, rows, width, x, ldx, step); break;
     switch (after[0]) {
-      AFTER(ADD) AFTER(SUBTRACT) AFTER(SUBTRACT_FROM) AFTER(MULTIPLY) AFTER(DIVIDE) AFTER(DIVIDE_INTO)
-      AFTER(MAXIMUM) AFTER(MINIMUM) AFTER(RECTIFY)
+      CASE(ADD) CASE(SUBTRACT) CASE(SUBTRACT_FROM) CASE(MULTIPLY) CASE(DIVIDE)
+      CASE(DIVIDE_INTO) CASE(MAXIMUM) CASE(MINIMUM) CASE(RECTIFY)
     }
-#undef AFTER
+#undef CASE
   }
 }
 

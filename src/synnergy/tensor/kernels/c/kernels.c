@@ -2,6 +2,7 @@
 #include "program.c"
 #include "functions.c"
 #include "gemm.c"
+#include "products.c"
 #include "elementwise.c"
 #include "reduce.c"
 #include "norm.c"
