@@ -67,7 +67,11 @@ wheels: $(VENV)/.kernels
 	for platform in $(WHEELS); do \
 	  SYNNERGY_WHEEL=$$platform $(PIP) wheel --no-build-isolation --no-deps -w dist . || exit 1; done
 
-bench: $(VENV)/.dev $(VENV)/.kernels
+$(VENV)/.bench: $(VENV)/.dev requirements/bench.lock
+	$(PIP) install --require-hashes -r requirements/bench.lock
+	touch $@
+
+bench: $(VENV)/.bench $(VENV)/.kernels
 	$(BIN)/python -m bench
 
 # Four validators on this machine, beside CometBFT's own kvstore; about five minutes.
@@ -99,10 +103,10 @@ cometbft: $(VENV)/.created
 	    go install github.com/cometbft/cometbft/cmd/cometbft@v$(COMETBFT); \
 	fi
 
-# Maintainers only: resolves the pins of pyproject.toml into the three lock files.
+# Maintainers only: resolves the pins of pyproject.toml into the four lock files.
 lock: $(VENV)/.created
 	$(PIP) install uv==0.13.9
-	for set in runtime demo dev; do \
+	for set in runtime demo dev bench; do \
 	  extra=$$( [ $$set = runtime ] || echo "--extra $$set" ); \
 	  $(BIN)/uv pip compile pyproject.toml requirements/build.in $$extra --universal --generate-hashes \
 	    --no-header --no-annotate --no-emit-index-url -o requirements/$$set.lock -q; done

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from bench import inference, interpreter, receipt, scale, transfers
+from bench import inference, interpreter, proving, receipt, scale, tensors, transfers
 from bench.report import ONE_NODE, publish
 from bench.row import Row
 
@@ -14,6 +14,8 @@ PARTS: tuple[Callable[[], list[Row]], ...] = (
     transfers.rows,
     interpreter.rows,
     inference.rows,
+    tensors.rows,
+    proving.rows,
     receipt.rows,
     scale.rows,
 )

@@ -233,12 +233,12 @@ def decoder(layers: int = 4, vocabulary: int = 1000, past: int = 63) -> bytes:
     x = net.add("Add", net.add("Gather", words, "token"), net.add("Gather", places, "place"))
     outputs: list[str] = []
     for layer in range(layers):
-        for name in (f"key_{layer}", f"value_{layer}"):
+        for name in (f"past_key_{layer}", f"past_value_{layer}"):
             inputs[name] = (onnx.TensorProto.FLOAT, ["batch", net.heads, past, 32])
         y = net.norm(x)
         query = net.headed(y)
-        key = net.add("Concat", f"key_{layer}", net.headed(y), axis=2)
-        value = net.add("Concat", f"value_{layer}", net.headed(y), axis=2)
+        key = net.add("Concat", f"past_key_{layer}", net.headed(y), axis=2)
+        value = net.add("Concat", f"past_value_{layer}", net.headed(y), axis=2)
         outputs += [key, value]
         turned = net.add("Transpose", key, perm=(0, 1, 3, 2))
         x = net.add("Add", x, net.attention(query, turned, value, None))

@@ -156,6 +156,27 @@ def _normal(name: str, *shape: int) -> Feed:
     return feed
 
 
+def _tokens(batch: int) -> dict[str, Array]:
+    """Token numbers of an encoder; the mask hides a quarter of each row."""
+    generator = np.random.default_rng(batch)
+    mask = np.ones((batch, 128), np.int64)
+    mask[:, 96:] = 0
+    return {"tokens": generator.integers(0, 1000, (batch, 128)), "mask": mask}
+
+
+def _step(batch: int) -> dict[str, Array]:
+    """One token of a decoder with the keys and values of 63 before it."""
+    generator = np.random.default_rng(batch)
+    given: dict[str, Array] = {
+        "token": generator.integers(0, 1000, (batch, 1)),
+        "place": np.full((batch, 1), 63, np.int64),
+    }
+    for layer in range(4):
+        for name in (f"past_key_{layer}", f"past_value_{layer}"):
+            given[name] = generator.standard_normal((batch, 8, 63, 32)).astype(np.float32)
+    return given
+
+
 def subjects() -> list[Subject]:
     """The nets of the table."""
     return [
@@ -164,4 +185,6 @@ def subjects() -> list[Subject]:
         Subject("lenet", "convolution", nets.lenet(), _normal("x", 1, 28, 28)),
         Subject("mobilenet", "convolution", nets.mobilenet(), _normal("x", 3, 224, 224)),
         Subject("resnet", "convolution", nets.resnet(), _normal("x", 3, 224, 224)),
+        Subject("encoder", "encoder", nets.encoder(), _tokens, (1, 8)),
+        Subject("decoder step", "encoder", nets.decoder(), _step, (1, 8)),
     ]

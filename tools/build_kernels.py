@@ -23,7 +23,8 @@ COMMON = (
     f"-ffile-prefix-map={KERNELS}=.",
 )
 WASM_LINK = (
-    *("-nostdlib", "-Wl,--no-entry", "-Wl,--export=synnergy_run", "-Wl,--export=synnergy_lanes"),
+    *("-nostdlib", "-Wl,--no-entry", "-Wl,--export=synnergy_run", "-Wl,--export=synnergy_call"),
+    "-Wl,--export=synnergy_lanes",
     "-Wl,--export=__heap_base",
 )
 WASM_TARGET = ("-target", "wasm32-freestanding")

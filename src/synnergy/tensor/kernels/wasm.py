@@ -54,7 +54,7 @@ class WasmSession:
         self.store = wasmtime.Store(runtime.engine)
         exports = wasmtime.Instance(self.store, runtime.module, []).exports(self.store)
         self.memory = cast(wasmtime.Memory, exports["memory"])
-        self.entry = cast(wasmtime.Func, exports["synnergy_run"])
+        self.entry = cast(wasmtime.Func, exports["synnergy_call"])
         base = cast(wasmtime.Global, exports["__heap_base"]).value(self.store)
         self.top = aligned(int(base))
         self.weights: list[int] = []
@@ -66,6 +66,7 @@ class WasmSession:
         if end > _LARGEST:
             raise MemoryError(f"{end} bytes are more than WASM can address")
         if missing > 0:
+            self.occupant = None  # whose views may be of memory that has moved
             self.memory.grow(self.store, -(-missing // _PAGE))
 
     def bytes_at(self, place: int, size: int) -> Array:
@@ -103,35 +104,48 @@ class WasmPrepared:
         self.session = session
         self.program = program
         self._bases: list[int] = []
-        self._words = self._table = 0
+        self._arrays: dict[Operand, Array] = {}
+        self._record = self._words = 0
+        self._call: Array = np.zeros(3, np.int64)
 
     def __enter__(self) -> Self:
-        session, program = self.session, self.program
-        session.lock.acquire()
-        if session.occupant is not self:  # another program ran, or weights were added
-            self._words = session.top
-            self._table = aligned(self._words + program.words.nbytes)
-            workspace = aligned(self._table + 4 * (2 + len(session.weights)))
-            scratch = aligned(workspace + program.workspace)
-            self._bases = [workspace, scratch, *session.weights]
-            session.reserve(scratch + program.scratch + ALIGNMENT)
-            words = program.words.view(np.uint8)
-            session.bytes_at(self._words, words.size)[...] = words
-            table = np.array(self._bases, np.uint32).view(np.uint8)
-            session.bytes_at(self._table, table.size)[...] = table
-            session.occupant = self
+        self.session.lock.acquire()
+        if self.session.occupant is not self:  # another program ran, or weights were added
+            self._move_in()
         return self
+
+    def _move_in(self) -> None:
+        session, program = self.session, self.program
+        self._record = session.top
+        self._words = aligned(self._record + self._call.nbytes)
+        table = aligned(self._words + program.words.nbytes)
+        workspace = aligned(table + 4 * (2 + len(session.weights)))
+        scratch = aligned(workspace + program.workspace)
+        self._bases = [workspace, scratch, *session.weights]
+        session.reserve(scratch + program.scratch + ALIGNMENT)
+        words = program.words.view(np.uint8)
+        session.bytes_at(self._words, words.size)[...] = words
+        bases = np.array(self._bases, np.uint32).view(np.uint8)
+        session.bytes_at(table, bases.size)[...] = bases
+        self._call = session.bytes_at(self._record, 24).view(np.int64)
+        self._call[2] = table
+        self._arrays = {}
+        session.occupant = self
 
     def __exit__(self, *_: object) -> None:
         self.session.lock.release()
 
     def array(self, operand: Operand) -> Array:
-        dtype = DTYPES[operand.dtype]
-        place = self._bases[operand.buffer.segment] + operand.buffer.offset + operand.offset
-        whole = self.session.bytes_at(place, operand.elements * dtype.itemsize)
-        return whole.view(dtype).reshape(operand.shape)
+        known = self._arrays.get(operand)
+        if known is None:
+            dtype = DTYPES[operand.dtype]
+            place = self._bases[operand.buffer.segment] + operand.buffer.offset + operand.offset
+            whole = self.session.bytes_at(place, operand.elements * dtype.itemsize)
+            known = self._arrays[operand] = whole.view(dtype).reshape(operand.shape)
+        return known
 
     def run(self, begin: int, end: int) -> None:
-        words = self._words + 8 * begin
         session = self.session
-        check_status(session.entry(session.store, words, end - begin, self._table, 0, 1))
+        self._call[0] = self._words + 8 * begin
+        self._call[1] = end - begin
+        check_status(session.entry(session.store, self._record))

@@ -66,6 +66,11 @@ EXPORT int synnergy_run(const int64_t *program, int64_t words, uint8_t *const *s
   (void)stride, (void)threads; /* there is one thread here */
   return run_one(program, words, segments);
 }
+
+/* The same with its arguments in memory, as integers: a host may charge for each argument. */
+EXPORT int synnergy_call(const int64_t *record) {
+  return run_one((const int64_t *)(intptr_t)record[0], record[1], (uint8_t *const *)(intptr_t)record[2]);
+}
 #else
 #include <pthread.h>
 #include <sched.h>
