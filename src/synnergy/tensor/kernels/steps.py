@@ -41,6 +41,8 @@ class Step(IntEnum):
     TREES_F64 = 290
     FOREST_SCORES = 291
     FOREST_CLASSES = 292
+    # recurrent.c
+    RECURRENT_F32 = 320
     # ml.c
     SCORES_F32 = 336
     CHOOSE_F32 = 337

@@ -22,7 +22,7 @@ from synnergy.tensor.operators.recurrent_activations import Activation, activati
 from synnergy.tensor.operators.registry import Scope, register
 from synnergy.tensor.types import Array, BadInput, Node, Refuse, Value, ValueType, Work
 
-_DIRECTIONS = ("forward", "reverse", "bidirectional")
+DIRECTIONS = ("forward", "reverse", "bidirectional")
 _FLOATS = arguments.FLOATS
 
 
@@ -58,7 +58,7 @@ class _Sizes:
 
 def _sizes(node: Node, shapes: Sequence[tuple[int, ...] | None], cell: _Cell) -> _Sizes:
     """Sizes from the shapes of X, W and R; every other input's shape must fit them."""
-    direction = arguments.text(node, "direction", "forward", _DIRECTIONS)
+    direction = arguments.text(node, "direction", "forward", DIRECTIONS)
     directions = 2 if direction == "bidirectional" else 1
     batch_first = node.opset >= 14 and arguments.integer(node, "layout", 0, 0, 1) == 1
     x, w, r, b, lengths, *states = (*shapes, *[None] * (8 - len(shapes)))
@@ -270,7 +270,7 @@ def _run(
         zeros if state is None else state.swapaxes(0, 1) if sizes.batch_first else state
         for state in initial
     ]
-    reverse = arguments.text(node, "direction", "forward", _DIRECTIONS) == "reverse"
+    reverse = arguments.text(node, "direction", "forward", DIRECTIONS) == "reverse"
     outputs: list[Array] = []
     finals: list[list[Array]] = []
     for direction, weights in enumerate(_weights(node, wide, sizes, cell)):

@@ -43,27 +43,45 @@ _FUNCTIONS: dict[str, tuple[_Scaled, float | None, float | None]] = {
 }
 
 
-def activations(node: Node, defaults: Sequence[str], directions: int) -> list[list[Activation]]:
-    """The functions of each direction, as many as `defaults`. Raises Refuse."""
+def named_activations(
+    node: Node, defaults: Sequence[str], directions: int
+) -> list[list[tuple[str, float, float]]]:
+    """(lower-case name, alpha, beta) of each direction's functions, as many as `defaults`.
+
+    Raises Refuse.
+    """
     wanted = len(defaults) * directions
     names = arguments.texts(node, "activations") or tuple(defaults) * directions
     if len(names) != wanted:
         raise Refuse(f"{len(names)} activations where {wanted} belong")
     alphas = iter(arguments.numbers(node, "activation_alpha") or ())
     betas = iter(arguments.numbers(node, "activation_beta") or ())
-    chosen = [_bound(name, alphas, betas) for name in names]
+    chosen = [_scaled(name, alphas, betas) for name in names]
     return [chosen[start : start + len(defaults)] for start in range(0, wanted, len(defaults))]
 
 
-def _bound(name: str, alphas: Iterator[float], betas: Iterator[float]) -> Activation:
+def _scaled(
+    name: str, alphas: Iterator[float], betas: Iterator[float]
+) -> tuple[str, float, float]:
     found = _FUNCTIONS.get(name.lower())
     if found is None:
         raise Refuse(f"activation {name[:40]!r} isn't supported")
-    function, alpha, beta = found
+    _, alpha, beta = found
     chosen_alpha = 0.0 if alpha is None else next(alphas, alpha)
     chosen_beta = 0.0 if beta is None else next(betas, beta)
+    return name.lower(), chosen_alpha, chosen_beta
+
+
+def activations(node: Node, defaults: Sequence[str], directions: int) -> list[list[Activation]]:
+    """The functions of each direction, as many as `defaults`. Raises Refuse."""
+    named = named_activations(node, defaults, directions)
+    return [[_bound(*function) for function in functions] for functions in named]
+
+
+def _bound(name: str, alpha: float, beta: float) -> Activation:
+    function = _FUNCTIONS[name][0]
 
     def apply(x: Array) -> Array:
-        return function(x, x.dtype.type(chosen_alpha), x.dtype.type(chosen_beta))
+        return function(x, x.dtype.type(alpha), x.dtype.type(beta))
 
     return apply

@@ -10,3 +10,4 @@
 #include "ml.c"
 #include "trees.c"
 #include "unary.c"
+#include "recurrent.c"

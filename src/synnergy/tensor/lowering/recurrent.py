@@ -1,0 +1,148 @@
+"""RNN, GRU and LSTM: the inputs' product for all times at once, then one step. SHAPE-90"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from synnergy.tensor.environment import quiet
+from synnergy.tensor.kernels.program import Operand, bits
+from synnergy.tensor.kernels.steps import Step
+from synnergy.tensor.lowering.matmul import Factor, packed
+from synnergy.tensor.lowering.registry import Site, lowers
+from synnergy.tensor.operators import arguments
+from synnergy.tensor.operators.recurrent import DIRECTIONS
+from synnergy.tensor.operators.recurrent_activations import named_activations
+from synnergy.tensor.types import Array
+
+#: As kernels number them: kind of cell, gates, and the default activations.
+_CELLS = {
+    "RNN": (0, 1, ("Tanh",)),
+    "GRU": (1, 3, ("Sigmoid", "Tanh")),
+    "LSTM": (2, 4, ("Sigmoid", "Tanh", "Tanh")),
+}
+_ACTIVATIONS = (
+    *("relu", "tanh", "sigmoid", "softsign", "softplus", "leakyrelu", "thresholdedrelu", "elu"),
+    *("affine", "scaledtanh", "hardsigmoid"),
+)
+#: Rows of the batch that a kernel has at hand, and floats of scratch for each beside its states.
+_ROWS, _SLOTS = 64, 4 * 48
+_STATES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Strides:
+    """How far apart times and rows lie in X, times, rows and directions in Y, and rows and
+    directions in the states."""
+
+    x: tuple[int, int]
+    y: tuple[int, int, int]
+    state: tuple[int, int]
+
+
+def _part(operand: Operand, index: int, apart: int, shape: tuple[int, ...]) -> Operand:
+    """The part of an operand for a direction, which begins `apart` elements after the last."""
+    skipped = index * apart
+    const = None
+    if operand.const is not None:
+        const = operand.const.reshape(-1)[skipped : skipped + math.prod(shape)].reshape(shape)
+    place = operand.offset + skipped * operand.itemsize
+    return Operand(operand.dtype, shape, operand.buffer, place, const)
+
+
+def _state(operand: Operand | None, direction: int, apart: int) -> Operand | None:
+    """A state's place for a direction: rows lie apart, so that only its beginning is said."""
+    if operand is None:
+        return None
+    place = operand.offset + direction * apart * operand.itemsize
+    return Operand(operand.dtype, operand.shape, operand.buffer, place)
+
+
+@quiet
+def _start(b: Operand | None, direction: int, rows: int, linear: int) -> tuple[Array, Array]:
+    """What x W^T starts from, and the bias of GRU's last gate inside the reset."""
+    if b is None or b.const is None:
+        return np.zeros(rows, np.float32), np.zeros(rows // 3, np.float32)
+    w_bias, r_bias = b.const[direction, :rows], b.const[direction, rows:]
+    start: Array = w_bias + r_bias
+    if linear:
+        start = np.concatenate([start[: rows // 3 * 2], w_bias[rows // 3 * 2 :]])
+    return start, r_bias[rows // 3 * 2 :]
+
+
+def _fit(lengths: Array, times: int) -> bool:
+    return bool(((lengths >= 0) & (lengths <= times)).all())
+
+
+@lowers("RNN", "GRU", "LSTM")
+def recurrent(site: Site) -> list[Operand] | None:
+    x, w, r, b, lengths, h, c, peepholes = (*site.inputs, *[None] * 5)[:8]
+    node, builder = site.node, site.builder
+    if x is None or w is None or r is None or x.dtype != "float32" or not x.elements:
+        return None
+    if b is not None and b.const is None:
+        return None
+    cell, gates, defaults = _CELLS[node.operator]
+    batch_first = node.opset >= 14 and arguments.integer(node, "layout", 0, 0, 1) == 1
+    times, batch, inputs = x.shape
+    if batch_first:
+        batch, times = times, batch
+    directions, rows, hidden = r.shape
+    if lengths is not None and (lengths.const is None or not _fit(lengths.const, times)):
+        return None
+    if not hidden:
+        return None
+    linear = arguments.flag(node, "linear_before_reset") if node.operator == "GRU" else 0
+    coupled = arguments.flag(node, "input_forget") if node.operator == "LSTM" else 0
+    functions = named_activations(node, defaults, directions)
+    reverse = arguments.text(node, "direction", "forward", DIRECTIONS) == "reverse"
+    clip = arguments.number(node, "clip", math.inf)
+    strides = _strides(batch_first, times, batch, directions, rows, hidden)
+    results = [site.result(place) for place in range(len(node.outputs))]
+    outputs = (*results, None, None)[:3]
+    ld = -(-hidden // 16) * 16
+    scratch = builder.thread_scratch(4 * _ROWS * (_STATES * ld + _SLOTS))
+    for direction in range(directions):
+        start, inner = _start(b, direction, rows, linear)
+        part_w = _part(w, direction, rows * inputs, (rows, inputs))
+        part_r = _part(r, direction, rows * hidden, (rows, hidden))
+        projected = builder.tensor("float32", (times * batch, rows))
+        builder.step(
+            Step.MATMUL_F32,
+            *(projected, x, packed(builder, Factor(part_w, inputs, rows, 1, inputs), ())),
+            *(builder.constant(start), times * batch, rows, inputs, inputs, rows, 0, 1, 0, 0),
+        )
+        gate_matrices = Factor(part_r, hidden, hidden, 1, hidden)
+        chosen = [*functions[direction], *[functions[direction][0]] * 2][:3]
+        builder.step(
+            Step.RECURRENT_F32,
+            cell,
+            _state(outputs[0], direction, strides.y[2]),
+            *(_state(output, direction, strides.state[1]) for output in outputs[1:]),
+            projected,
+            packed(builder, gate_matrices, [(gates, hidden * hidden)]),
+            builder.constant(inner) if linear else None,
+            _state(peepholes, direction, 3 * hidden),
+            *(_state(state, direction, strides.state[1]) for state in (h, c)),
+            *(lengths, times, batch, hidden, reverse or direction == 1, linear or coupled),
+            *(*strides.x, *strides.y[:2], strides.state[0], bits(float(np.float32(clip)))),
+            *(
+                word
+                for name, alpha, beta in chosen
+                for word in (_ACTIVATIONS.index(name), bits(alpha), bits(beta))
+            ),
+            scratch,
+        )
+    return results
+
+
+def _strides(
+    batch_first: bool, times: int, batch: int, directions: int, rows: int, hidden: int
+) -> _Strides:
+    each = directions * hidden
+    if batch_first:
+        return _Strides((rows, times * rows), (each, times * each, hidden), (each, hidden))
+    whole = batch * hidden
+    return _Strides((batch * rows, rows), (directions * whole, hidden, whole), (hidden, whole))
