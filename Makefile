@@ -14,7 +14,8 @@ COMETBFT := 0.38.25
 KERNEL_SOURCES := $(wildcard src/synnergy/tensor/kernels/c/*) tools/build_kernels.py
 WHEELS := linux-x86_64 linux-aarch64 macos-arm64 macos-x86_64 windows-x86_64 any
 
-.PHONY: setup demo test lint gen bench bench-network fuzz crash crash-network cometbft lock clean
+.PHONY: setup demo test lint gen bench bench-network fuzz crash crash-network cometbft \
+  verify-package lock clean
 .PHONY: kernels wheels
 setup: $(VENV)/.runtime $(VENV)/.kernels
 
@@ -104,6 +105,7 @@ cometbft: $(VENV)/.created
 	fi
 
 # Maintainers only: resolves the pins of pyproject.toml into the four lock files.
+.PHONY: verify-package
 lock: $(VENV)/.created
 	$(PIP) install uv==0.13.9
 	for set in runtime demo dev bench; do \

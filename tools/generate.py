@@ -13,7 +13,13 @@ from synnergy.tensor.kernels import steps, tables
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Generators that are programs of their own; each takes `--check`.
-PROGRAMS = ("generate_sdk.py", "generate_api.py", "generate_cli.py", "generate_proto.py")
+PROGRAMS = (
+    "generate_sdk.py",
+    "generate_api.py",
+    "generate_cli.py",
+    "generate_proto.py",
+    "generate_verify.py",
+)
 
 
 def main() -> int:

@@ -1,0 +1,4 @@
+// An output folder without what former builds left.
+import { rmSync } from "node:fs";
+
+rmSync(new URL("../dist", import.meta.url), { recursive: true, force: true });
