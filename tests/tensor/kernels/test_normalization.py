@@ -8,7 +8,7 @@ from onnx import helper
 
 from tests.tensor.kernels.same import Array, assert_same, hostile_floats, model_of
 
-FLOATS = ("float32", "float64")
+FLOATS = ("float16", "float32", "float64")
 
 
 def _inputs(shape: tuple[int, ...], dtype: str) -> list[Array]:
@@ -73,7 +73,7 @@ def test_layer_normalization(dtype: str) -> None:
                 assert_same(content, {"x": x})
 
 
-@pytest.mark.parametrize("dtype", ["float32"])
+@pytest.mark.parametrize("dtype", FLOATS)
 def test_statistics_and_factors_from_the_run(dtype: str) -> None:
     shape = (6, 35)
     node = helper.make_node("LayerNormalization", ["x", "s", "b"], ["y", "mean", "inverse"])
@@ -100,3 +100,21 @@ def test_instance_and_group_normalization(dtype: str, opset: int) -> None:
             for x in _inputs(shape, dtype)[:3]:
                 assert_same(content, {"x": x})
             assert_same(content, {"x": hostile_floats(shape, dtype)})
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_mean_variance_normalization(dtype: str) -> None:
+    for axes in ({}, {"axes": [1]}, {"axes": [-1, 0]}):
+        node = helper.make_node("MeanVarianceNormalization", ["x"], ["y"], **axes)
+        content = model_of([node], {"x": (dtype, (3, 5, 7, 2))}, ["y"])
+        for x in _inputs((3, 5, 7, 2), dtype):
+            assert_same(content, {"x": x})
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_local_response_normalization(dtype: str) -> None:
+    for size in (1, 3, 4, 40):
+        node = helper.make_node("LRN", ["x"], ["y"], size=size, alpha=0.3, beta=0.6, bias=1.5)
+        content = model_of([node], {"x": (dtype, (2, 9, 5, 3))}, ["y"])
+        for x in _inputs((2, 9, 5, 3), dtype):
+            assert_same(content, {"x": x})

@@ -45,7 +45,7 @@ def test_floats(name: str, dtype: str) -> None:
         assert_same(content, {"x": hostile_floats(shape, dtype, seed)})
 
 
-@pytest.mark.parametrize("name", ["Sum", "Prod", "Mean", "Max", "Min", "L1", "SumSquare"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", INTEGERS)
 def test_integers(name: str, dtype: str) -> None:
     info = np.iinfo(dtype)

@@ -31,6 +31,7 @@ class Step(IntEnum):
     # norm.c
     FORM_AXIS = 208
     NORMALISE_ROWS = 209
+    LOCAL_SQUARES = 210
     # conv.c
     CONV_PACK_F32 = 96
     CONV_LANES_F32 = 97
@@ -46,6 +47,10 @@ class Step(IntEnum):
     # ml.c
     SCORES_F32 = 336
     CHOOSE_F32 = 337
+    # attention.c
+    ATTENTION_SHARES = 384
+    JOIN_CACHE = 385
+    ROTATE_F32 = 386
 
 
 def header() -> str:

@@ -8,9 +8,13 @@ import numpy as np
 
 from synnergy.tensor.kernels.program import Operand, bits
 from synnergy.tensor.kernels.steps import Step
+from synnergy.tensor.lowering import reduction
+from synnergy.tensor.lowering.elementwise import Binary, Unary, binary, converted, scalar, unary
+from synnergy.tensor.lowering.reduction import Finish, Operation
 from synnergy.tensor.lowering.registry import Site, lowers
 from synnergy.tensor.operators import arguments
-from synnergy.tensor.operators.normalization import stash, trailing_axes
+from synnergy.tensor.operators.normalization import mean_variance_axes, trailing_axes
+from synnergy.tensor.types import DTYPES
 
 
 def _stripped(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -37,50 +41,89 @@ def _fitted(
     return fitted
 
 
+def _widened(site: Site, factor: Operand | None, dtype: str) -> Operand | None:
+    """A factor in the type that the rows are computed in; a constant is converted beforehand."""
+    if factor is None or factor.dtype == dtype:
+        return factor
+    if factor.const is not None:
+        return site.builder.constant(factor.const.astype(DTYPES[dtype]))
+    return converted(site.builder, factor, dtype)
+
+
 def _rows(
-    site: Site, factors: tuple[Operand | None, Operand | None], n: int, span: int, centred: bool
+    site: Site, factors: list[Operand | None], n: int, span: int, centred: bool
 ) -> list[Operand] | None:
     """Normalise rows of n elements; factor number i / span belongs to element i."""
-    x = site.inputs[0]
-    scale, bias = factors
-    if x is None or scale is None or not x.elements:
+    x, builder = site.inputs[0], site.builder
+    if x is None or not x.elements:
         return None
-    kinds = {x.dtype, scale.dtype, *([bias.dtype] if bias is not None else [])}
-    if kinds not in ({"float32"}, {"float64"}):
+    dtype = "float64" if x.dtype == "float64" else "float32"
+    wide = converted(builder, x, dtype)
+    scale, bias = (_widened(site, factor, dtype) for factor in factors)
+    if scale is None:
         return None
-    shown = [site.result(place) for place in range(1, len(site.node.outputs))]
-    mean, inverse = (*shown, None, None)[:2]
+    count = len(site.node.outputs)
+    results = [builder.tensor(dtype, site.outputs[place].shape) for place in range(count)]
+    mean, inverse = (*results[1:], None, None)[:2]
     epsilon = bits(arguments.number(site.node, "epsilon", 1e-5))
-    result = site.result()
-    head = (result, x, scale, bias, mean, inverse, x.code, int(centred), x.elements // n, n)
-    site.builder.step(Step.NORMALISE_ROWS, *head, epsilon, span, scale.elements)
-    return [result, *shown]
+    head = (results[0], wide, scale, bias, mean, inverse, wide.code, int(centred))
+    builder.step(Step.NORMALISE_ROWS, *head, x.elements // n, n, epsilon, span, scale.elements)
+    kinds = zip(results, site.outputs, strict=False)
+    return [converted(builder, result, kind.dtype) for result, kind in kinds]
 
 
 @lowers("LayerNormalization", "RMSNormalization")
 def layer_normalization(site: Site) -> list[Operand] | None:
     x, scale, bias = (*site.inputs, None)[:3]
-    if x is None or scale is None or site.outputs[0].dtype != x.dtype:
-        return None
-    if len(site.node.outputs) > 1 and stash(site.node) != x.dtype:
+    if x is None or scale is None:
         return None
     axes = trailing_axes(site.node, len(x.shape))
-    fitted = _fitted(site, [scale, bias], x.shape, len(axes))
-    if fitted is None:
+    factors = _fitted(site, [scale, bias], x.shape, len(axes))
+    if factors is None:
         return None
     n = math.prod(x.shape[axis] for axis in axes)
-    centred = site.node.operator == "LayerNormalization"
-    return _rows(site, (fitted[0], fitted[1]), n, 1, centred)
+    return _rows(site, factors, n, 1, site.node.operator == "LayerNormalization")
 
 
 @lowers("InstanceNormalization", "GroupNormalization")
 def group_normalization(site: Site) -> list[Operand] | None:
     x, scale, bias = site.inputs
-    if x is None or scale is None or not x.elements:
+    if x is None:
         return None
     spatial = math.prod(x.shape[2:])
     if site.node.operator == "InstanceNormalization":
-        return _rows(site, (scale, bias), spatial, spatial, True)
+        return _rows(site, [scale, bias], spatial, spatial, True)
     channels = x.shape[1] // arguments.integer(site.node, "num_groups")
     span = spatial if site.node.opset >= 21 else spatial * channels
-    return _rows(site, (scale, bias), spatial * channels, span, True)
+    return _rows(site, [scale, bias], spatial * channels, span, True)
+
+
+@lowers("MeanVarianceNormalization")
+def mean_variance_normalization(site: Site) -> list[Operand] | None:
+    x, builder = site.inputs[0], site.builder
+    if x is None or not x.elements:
+        return None
+    axes = mean_variance_axes(site.node, len(x.shape))
+    wide = converted(builder, x, "float64" if x.dtype == "float64" else "float32")
+    mean = reduction.reduced(builder, wide, axes, Operation.SUM, Finish.MEAN)
+    centred = binary(builder, Binary.SUB, wide, mean)
+    variance = reduction.reduced(builder, centred, axes, Operation.SQUARE_SUM, Finish.MEAN)
+    deviation = unary(builder, Unary.SQRT, variance)
+    divisor = binary(builder, Binary.ADD, deviation, scalar(builder, wide.dtype, 1e-9))
+    return [converted(builder, binary(builder, Binary.DIV, centred, divisor), x.dtype)]
+
+
+@lowers("LRN")
+def local_normalization(site: Site) -> list[Operand] | None:
+    x, node, builder = site.inputs[0], site.node, site.builder
+    if x is None or not x.elements:
+        return None
+    size = arguments.integer(node, "size")
+    wide = converted(builder, x, "float64" if x.dtype == "float64" else "float32")
+    base = builder.tensor(wide.dtype, x.shape)
+    shape = (x.shape[0], x.shape[1], math.prod(x.shape[2:]), (size - 1) // 2, size // 2)
+    factors = (arguments.number(node, "alpha", 1e-4) / size, arguments.number(node, "bias", 1.0))
+    builder.step(Step.LOCAL_SQUARES, base, wide, wide.code, *shape, *map(bits, factors))
+    beta = scalar(builder, wide.dtype, arguments.number(node, "beta", 0.75))
+    divisor = binary(builder, Binary.POWER, base, beta)
+    return [converted(builder, binary(builder, Binary.DIV, wide, divisor), x.dtype)]

@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from synnergy.tensor.kernels.program import Builder, Operand
 from synnergy.tensor.kernels.steps import Step
+from synnergy.tensor.lowering.elementwise import converted
 from synnergy.tensor.lowering.registry import Site, lowers
 from synnergy.tensor.operators import arguments
 from synnergy.tensor.operators.reduction import REDUCTIONS, reduced_axes
@@ -86,14 +87,22 @@ def emit(
     builder.step(Step.REDUCE, result, x, shift, *head, *pairs)
 
 
+def reduced(
+    builder: Builder, x: Operand, axes: tuple[int, ...], operation: Operation, finish: Finish
+) -> Operand:
+    """The reduction of an operand along axes that stay, as one element each."""
+    shape = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape))
+    result = builder.tensor(x.dtype, shape)
+    emit(builder, result, x, axes, operation, finish)
+    return result
+
+
 @lowers(*_OPERATIONS)
 def reduction(site: Site) -> list[Operand] | None:
     node, x = site.node, site.inputs[0]
     if x is None or not x.elements:
         return None
     operation, finish = _OPERATIONS[node.operator]
-    if x.dtype not in arguments.FLOATS and finish in (Finish.ROOT, Finish.LOGARITHM):
-        return None
     if node.opset < _SINCE[node.operator]:
         wanted = arguments.integers(node, "axes")
     else:
@@ -102,10 +111,13 @@ def reduction(site: Site) -> list[Operand] | None:
             return None
         wanted = None if given is None or given.const is None else given.const.reshape(-1).tolist()
     axes = reduced_axes(node, len(x.shape), wanted, _SINCE[node.operator])
-    result, shift = site.result(), None
+    builder = site.builder
+    if x.dtype not in arguments.FLOATS and finish in (Finish.ROOT, Finish.LOGARITHM):
+        x = converted(builder, x, "float64")
+    kind, shift = site.outputs[0], None
+    result = builder.tensor(x.dtype, kind.shape)
     if operation == Operation.POWER_SUM:
-        wide = "float64" if x.dtype == "float64" else "float32"
-        shift = site.builder.tensor(wide, result.shape)
-        emit(site.builder, shift, x, axes, Operation.LARGEST, Finish.FINITE)
-    emit(site.builder, result, x, axes, operation, finish, shift)
-    return [result]
+        shift = builder.tensor("float64" if x.dtype == "float64" else "float32", kind.shape)
+        emit(builder, shift, x, axes, Operation.LARGEST, Finish.FINITE)
+    emit(builder, result, x, axes, operation, finish, shift)
+    return [converted(builder, result, kind.dtype)]

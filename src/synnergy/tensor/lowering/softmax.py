@@ -7,6 +7,9 @@ from enum import IntEnum
 
 from synnergy.tensor.kernels.program import Operand
 from synnergy.tensor.kernels.steps import Step
+from synnergy.tensor.lowering.elementwise import Binary, binary, converted
+from synnergy.tensor.lowering.functions import Function, apply
+from synnergy.tensor.lowering.reduction import Finish, Operation, reduced
 from synnergy.tensor.lowering.registry import Site, lowers
 from synnergy.tensor.operators import arguments
 from synnergy.tensor.operators.activation import softmax_axes
@@ -29,18 +32,39 @@ _GATHERED = 32
 
 
 def _along(site: Site, form: Form, axes: tuple[int, ...]) -> list[Operand] | None:
-    x = site.inputs[0]
-    if x is None or x.dtype == "float16" or not x.elements:
+    x, builder = site.inputs[0], site.builder
+    if x is None or not x.elements:
         return None
+    if x.dtype == "float16":
+        if form in (Form.SOFTMAX, Form.LOG_SOFTMAX):
+            return [_step_by_step(site, form, x, axes)]
+        x = converted(builder, x, "float32")
     n = math.prod(x.shape[axis] for axis in axes)
     inner = math.prod(x.shape[axes[-1] + 1 :]) if axes else 1
     scratch = None
     if inner > 1:
-        scratch = site.builder.thread_scratch(_GATHERED * n * x.itemsize)
-    result = site.result()
+        scratch = builder.thread_scratch(_GATHERED * n * x.itemsize)
+    result = builder.tensor(x.dtype, x.shape)
     outer = x.elements // (n * inner)
-    site.builder.step(Step.FORM_AXIS, result, x, x.code, form, outer, n, inner, scratch)
-    return [result]
+    builder.step(Step.FORM_AXIS, result, x, x.code, form, outer, n, inner, scratch)
+    return [converted(builder, result, site.outputs[0].dtype)]
+
+
+def _step_by_step(site: Site, form: Form, x: Operand, axes: tuple[int, ...]) -> Operand:
+    """Softmax of float16, to which every step is rounded."""
+    builder = site.builder
+
+    def rounded(function: Function, x: Operand) -> Operand:
+        wide = converted(builder, x, "float64")
+        return converted(builder, apply(site, function, wide, 0.0, 0.0), "float16")
+
+    largest = reduced(builder, x, axes, Operation.LARGEST, Finish.AS_IS)
+    shifted = binary(builder, Binary.SUB, x, largest)
+    powers = rounded(Function.EXP, shifted)
+    total = reduced(builder, powers, axes, Operation.SUM, Finish.AS_IS)
+    if form == Form.SOFTMAX:
+        return binary(builder, Binary.DIV, powers, total)
+    return binary(builder, Binary.SUB, shifted, rounded(Function.LOG, total))
 
 
 @lowers(*_FORMS)

@@ -23,11 +23,11 @@ from synnergy.tensor.types import Array, BadInput, Node, Refuse, Value, ValueTyp
 
 _RAW, _CAPPED, _BIASED, _SOFTMAX = range(4)
 _PRECISIONS = (0, 1, 10, 11)
-_DOUBLE = 11
+DOUBLE = 11
 
 
 @dataclass(frozen=True, slots=True)
-class _Sizes:
+class Sizes:
     """Heads and lengths; `flat` where Q, K and V are of rank 3, heads within the last axis."""
 
     batch: int
@@ -61,7 +61,7 @@ def _heads(node: Node, shape: Sequence[int], name: str) -> tuple[int, int, int, 
     return (shape[0], heads, shape[1], shape[2] // heads)
 
 
-def _sizes(node: Node, shapes: Sequence[tuple[int, ...] | None]) -> _Sizes:
+def sizes_of(node: Node, shapes: Sequence[tuple[int, ...] | None]) -> Sizes:
     """Sizes from the shapes of all inputs, which must fit each other. Raises Refuse."""
     q, k, v, mask, past_key, past_value, lengths = (*shapes, *[None] * (7 - len(shapes)))
     if q is None or k is None or v is None or not len(q) == len(k) == len(v):
@@ -73,7 +73,7 @@ def _sizes(node: Node, shapes: Sequence[tuple[int, ...] | None]) -> _Sizes:
     if not alike or head != k_head or groups < 1 or heads % groups:
         raise Refuse(f"Q, K and V of shapes {q}, {k} and {v} don't fit each other")
     past = 0 if past_key is None else past_key[2] if len(past_key) == 4 else -1
-    sizes = _Sizes(batch, heads, groups, queries, keys, past, head, value, len(q) == 3)
+    sizes = Sizes(batch, heads, groups, queries, keys, past, head, value, len(q) == 3)
     if (past_key is None) != (past_value is None) or (past_key and lengths is not None):
         raise Refuse("past_key and past_value belong together, without nonpad_kv_seqlen")
     for shape, size in ((past_key, head), (past_value, value)):
@@ -86,7 +86,7 @@ def _sizes(node: Node, shapes: Sequence[tuple[int, ...] | None]) -> _Sizes:
     return sizes
 
 
-def _check_mask(mask: tuple[int, ...], sizes: _Sizes) -> None:
+def _check_mask(mask: tuple[int, ...], sizes: Sizes) -> None:
     """The mask broadcasts to the scores; its last axis may be shorter, the rest is masked."""
     whole = (*mask[:-1], sizes.total)
     fits = 1 <= len(mask) <= 4 and mask[-1] <= sizes.total
@@ -104,7 +104,7 @@ def _infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[Val
         arguments.one_of(mask, ("bool", dtype), "attn_mask")
     if lengths is not None:
         arguments.one_of(lengths, ("int64",), "nonpad_kv_seqlen")
-    sizes = _sizes(node, [None if value is None else value.shape for value in inputs])
+    sizes = sizes_of(node, [None if value is None else value.shape for value in inputs])
     arguments.flag(node, "is_causal")
     arguments.integer(node, "qk_matmul_output_mode", _RAW, _RAW, _SOFTMAX)
     for name in ("left_window_size", "right_window_size"):
@@ -113,7 +113,7 @@ def _infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[Val
         raise Refuse("softmax_precision is none of float, float16 and double")
     if not 0 <= arguments.number(node, "softcap", 0.0) < math.inf:
         raise Refuse("attribute softcap is below zero or not finite")
-    _scale(node, sizes)
+    scale_root(node, sizes)
     y = (sizes.batch, sizes.heads, sizes.queries, sizes.value)
     if sizes.flat:
         y = (sizes.batch, sizes.queries, sizes.heads * sizes.value)
@@ -131,7 +131,7 @@ def _work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
     """Both products; for each score a scale, bias, exponential and share of the sum."""
-    sizes = _sizes(node, [None if value is None else value.shape for value in inputs])
+    sizes = sizes_of(node, [None if value is None else value.shape for value in inputs])
     scores = math.prod(sizes.scores)
     capped = arguments.number(node, "softcap", 0.0) > 0
     return Work(
@@ -141,7 +141,7 @@ def _work(
     )
 
 
-def _scale(node: Node, sizes: _Sizes) -> float:
+def scale_root(node: Node, sizes: Sizes) -> float:
     """The square root of the scale, 1 / sqrt(size of a head) by default."""
     scale = arguments.number(node, "scale", 1.0 / math.sqrt(max(sizes.head, 1)))
     if not 0 <= scale < math.inf:
@@ -162,7 +162,7 @@ def _masked(allowed: Array, dtype: np.dtype[Any]) -> Array:
 
 def _bias(
     node: Node,
-    sizes: _Sizes,
+    sizes: Sizes,
     mask: Array | None,
     lengths: Array | None,
     dtype: np.dtype[Any],
@@ -203,7 +203,7 @@ def _softmax(x: Array) -> Array:
     return powers / np.where(total == 0, x.dtype.type(1), total)
 
 
-def _lengths(inputs: Sequence[Array | None], sizes: _Sizes) -> Array | None:
+def _lengths(inputs: Sequence[Array | None], sizes: Sizes) -> Array | None:
     lengths = arguments.given(inputs, 6)
     if lengths is not None and ((lengths < 0) | (lengths > sizes.total)).any():
         raise BadInput(f"nonpad_kv_seqlen is outside 0..{sizes.total}")
@@ -212,7 +212,7 @@ def _lengths(inputs: Sequence[Array | None], sizes: _Sizes) -> Array | None:
 
 @numerics.quiet
 def _run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
-    sizes = _sizes(node, [None if array is None else array.shape for array in inputs])
+    sizes = sizes_of(node, [None if array is None else array.shape for array in inputs])
     dtype = arguments.present(inputs, 0).dtype
     wide = np.dtype(np.float32) if dtype == np.float16 else dtype
     q = _split(arguments.present(inputs, 0), sizes.heads, sizes.head, sizes.flat)
@@ -222,7 +222,7 @@ def _run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array
     keys = k if past_key is None else np.concatenate([past_key, k], axis=2)
     values = v if past_value is None else np.concatenate([past_value, v], axis=2)
     shared = sizes.heads // sizes.groups
-    factor = np.array(_scale(node, sizes)).astype(wide)
+    factor = np.array(scale_root(node, sizes)).astype(wide)
     left = q.astype(wide) * factor
     right = np.repeat(keys.astype(wide), shared, axis=1).swapaxes(2, 3) * factor
     scores = raw = numerics.matmul(left, right)
@@ -231,7 +231,7 @@ def _run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array
         scores = numerics.tanh(scores / cap) * cap
     bias = _bias(node, sizes, arguments.given(inputs, 3), _lengths(inputs, sizes), wide)
     biased = scores + bias
-    double = arguments.integer(node, "softmax_precision", 0) == _DOUBLE
+    double = arguments.integer(node, "softmax_precision", 0) == DOUBLE
     shares = _softmax(biased.astype(np.float64) if double else biased)
     nothing = (bias == -np.inf).all(axis=-1, keepdims=True)
     shares = np.where(nothing, shares.dtype.type(0), shares).astype(wide)

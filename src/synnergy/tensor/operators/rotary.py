@@ -17,7 +17,7 @@ from synnergy.tensor.operators.registry import Scope, register
 from synnergy.tensor.types import Array, Node, Refuse, Value, ValueType, Work
 
 
-def _sizes(node: Node, shapes: Sequence[tuple[int, ...]]) -> tuple[int, int]:
+def sizes_of(node: Node, shapes: Sequence[tuple[int, ...]]) -> tuple[int, int]:
     """Heads, and how many features of each are turned. Raises Refuse."""
     x, cosines, sines, *positions = shapes
     if len(x) == 4:
@@ -51,7 +51,7 @@ def _infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[Val
     if len(values) > 3:
         arguments.one_of(values[3], ("int64",), "position_ids")
     arguments.flag(node, "interleaved")
-    _sizes(node, [value.shape for value in values])
+    sizes_of(node, [value.shape for value in values])
     return [values[0].tensor]
 
 
@@ -66,7 +66,7 @@ def _work(
 def _run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     x, cosines, sines = (arguments.present(inputs, place) for place in range(3))
     positions = arguments.given(inputs, 3)
-    heads, turned = _sizes(node, [array.shape for array in inputs if array is not None])
+    heads, turned = sizes_of(node, [array.shape for array in inputs if array is not None])
     if positions is not None:
         places = arguments.checked_indices(positions, cosines.shape[0], "position")
         cosines, sines = cosines[places], sines[places]

@@ -19,6 +19,7 @@ export const Step = {
   REDUCE: 176,
   FORM_AXIS: 208,
   NORMALISE_ROWS: 209,
+  LOCAL_SQUARES: 210,
   TREES_NARROW: 288,
   TREES_WIDE: 289,
   TREES_F64: 290,
@@ -27,6 +28,9 @@ export const Step = {
   RECURRENT_F32: 320,
   SCORES_F32: 336,
   CHOOSE_F32: 337,
+  ATTENTION_SHARES: 384,
+  JOIN_CACHE: 385,
+  ROTATE_F32: 386,
 } as const;
 
 /** Functions of one element, for the kernel FUNCTION. */

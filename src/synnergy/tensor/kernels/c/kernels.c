@@ -11,3 +11,4 @@
 #include "trees.c"
 #include "unary.c"
 #include "recurrent.c"
+#include "attention.c"

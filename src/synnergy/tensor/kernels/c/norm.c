@@ -38,3 +38,10 @@ void NORMALISE_ROWS(const Context *context, const int64_t *args) {
   if (args[6] == F64) normalise_f64(context, args);
   else normalise_f32(context, args);
 }
+
+/* result, x, element type (F32 or F64), batch, channels, elements of each, channels before and after that
+ * count too, factor, bias (bits of float64): bias + factor (sum of squares). */
+void LOCAL_SQUARES(const Context *context, const int64_t *args) {
+  if (args[2] == F64) local_squares_f64(context, args);
+  else local_squares_f32(context, args);
+}

@@ -93,17 +93,24 @@ static inline REAL OF(centre)(REAL *result, const REAL *x, REAL mean, int64_t n)
   return OF(tree)(sums);
 }
 
-/* (x inverse) scale + bias for n neighbours that share their factors, or have one each. */
-static inline void OF(scale)(REAL *result, const REAL *x, REAL inverse, const REAL *scale,
-                                  const REAL *bias, int64_t n, int each) {
-  if (each && bias)
-    for (int64_t i = 0; i < n; i++) result[i] = x[i] * inverse * scale[i] + bias[i];
-  else if (each)
-    for (int64_t i = 0; i < n; i++) result[i] = x[i] * inverse * scale[i];
-  else if (bias)
-    for (int64_t i = 0; i < n; i++) result[i] = x[i] * inverse * *scale + *bias;
-  else
-    for (int64_t i = 0; i < n; i++) result[i] = x[i] * inverse * *scale;
+/* (x inverse) scale + bias for n neighbours that share their factors, or with `each` have one each.
+ * x may be the result: vectors are loaded before they are stored. */
+static inline void OF(scale)(REAL *result, const REAL *x, REAL inverse, const REAL *scale, const REAL *bias, int64_t n,
+                             int each) {
+  REALS v, factor = *scale, shift = bias ? *bias : 0;
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES) {
+    memcpy(&v, x + i, sizeof v);
+    if (each) memcpy(&factor, scale + i, sizeof factor);
+    if (each && bias) memcpy(&shift, bias + i, sizeof shift);
+    v = v * inverse * factor;
+    if (bias) v = v + shift;
+    memcpy(result + i, &v, sizeof v);
+  }
+  for (; i < n; i++) {
+    REAL scaled = x[i] * inverse * scale[each ? i : 0];
+    result[i] = bias ? scaled + bias[each ? i : 0] : scaled;
+  }
 }
 
 static void OF(normalise)(const Context *context, const int64_t *args) {
@@ -134,5 +141,25 @@ static void OF(normalise)(const Context *context, const int64_t *args) {
       OF(scale)(result + i, x + i, inverse, scale + factor, bias ? bias + factor : NULL, run, span == 1);
       i += run;
     }
+  }
+}
+
+/* result = bias + factor (sum of the squares of the channels around, in order, from +0). */
+static void OF(local_squares)(const Context *context, const int64_t *args) {
+  REAL *results = at(context, args[0]);
+  const REAL *xs = at(context, args[1]);
+  int64_t channels = args[4], inner = args[5], before = args[6], after = args[7];
+  REAL factor = (REAL)f64_of(args[8]), bias = (REAL)f64_of(args[9]);
+  Range part = share(context, args[3] * channels, 1);
+  for (int64_t item = part.begin; item < part.end; item++) {
+    int64_t channel = item % channels;
+    int64_t first = most(0, channel - before), last = least(channels - 1, channel + after);
+    REAL *restrict total = results + item * inner;
+    for (int64_t i = 0; i < inner; i++) total[i] = 0;
+    for (int64_t other = first; other <= last; other++) {
+      const REAL *restrict x = xs + (item - channel + other) * inner;
+      for (int64_t i = 0; i < inner; i++) total[i] += x[i] * x[i];
+    }
+    for (int64_t i = 0; i < inner; i++) total[i] = bias + factor * total[i];
   }
 }

@@ -55,7 +55,12 @@ static inline REAL OF(largest)(const REAL *x, int64_t n) {
       memcpy(&v, x + i, sizeof v);
       tops = v > tops ? v : tops;
     }
-    for (int j = 0; j < VL; j++) top = tops[j] > top ? tops[j] : top;
+    REAL each[VL];
+    memcpy(each, &tops, sizeof each);
+    _Pragma("clang loop unroll(full)") for (int half = VL / 2; half; half /= 2)
+      _Pragma("clang loop unroll(full)") for (int j = 0; j < half; j++)
+        each[j] = each[j + half] > each[j] ? each[j + half] : each[j];
+    top = *each;
   }
   for (; i < n; i++) top = x[i] > top ? x[i] : top;
   return top;
