@@ -19,6 +19,8 @@ from synnergy.wire.codec import encode
 
 #: Plans, weights included, stay resident up to about this many bytes.
 RESIDENT_BYTES = 2 * 1024 * 1024 * 1024
+#: Kernels keep weights once more, in the order they read them, and a workspace.
+KERNEL_COPIES = 2
 #: What a node of a graph takes in memory besides its tensors, by estimate.
 NODE_BYTES = 8 * 1024
 #: Tensors that one call takes or gives, and bytes that describe them in state.
@@ -89,7 +91,8 @@ def _kept(context: Context, digest: bytes, artefact: records.Artefact) -> tensor
     if problems:
         return _unsupported(problems)
     with _lock:
-        _plans[key] = plan, plan.cost.memory + plan.cost.nodes * NODE_BYTES
+        size = KERNEL_COPIES * plan.cost.memory + plan.cost.nodes * NODE_BYTES
+        _plans[key] = plan, size
         while len(_plans) > 1 and sum(size for _, size in _plans.values()) > RESIDENT_BYTES:
             _plans.popitem(last=False)
     return plan

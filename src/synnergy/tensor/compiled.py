@@ -324,24 +324,47 @@ class Kernelled:
             del self.compiled[specialised]
 
 
+#: A workspace of more bytes is kept only until a run of other shapes wants one as large.
+_SMALL = 32 << 20
+
+
 @dataclass(slots=True, eq=False)
 class Ready:
-    """What runs of one signature share: their program, and workspaces that no run is using."""
+    """What runs of one signature share: their program, and workspaces that no run is using.
+
+    large: the one large workspace that a plan keeps, with whose it is.
+    """
 
     compiled: Compiled
     session: Session
     threads: int
     texts: bool
+    large: list[tuple[Ready, Prepared]]
     free: list[Prepared] = field(default_factory=list[Prepared])
 
     def run(
         self, arrays: Mapping[str, Array], graph: Graph, lifetimes: LifetimeCache
     ) -> list[NamedTensor]:
-        """`run_compiled` in a workspace of its own. Lists pop and append as one operation."""
-        try:
-            prepared = self.free.pop()
-        except IndexError:
-            prepared = self.session.prepare(self.compiled.program, self.threads)
+        """`run_compiled` in a workspace of its own."""
+        prepared = self._acquire()
         results = run_compiled(self.compiled, prepared, arrays, graph, lifetimes)
-        self.free.append(prepared)
+        program = self.compiled.program
+        if program.workspace + program.scratch * self.threads <= _SMALL:
+            self.free.append(prepared)
+        else:
+            self.large[:] = [(self, prepared)]
         return results
+
+    def _acquire(self) -> Prepared:
+        """Threads may meet here: taking from a list is one operation."""
+        try:
+            return self.free.pop()
+        except IndexError:
+            pass
+        try:
+            owner, prepared = self.large.pop()
+        except IndexError:
+            owner, prepared = None, None
+        if owner is self and prepared is not None:
+            return prepared
+        return self.session.prepare(self.compiled.program, self.threads)

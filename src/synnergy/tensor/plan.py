@@ -29,7 +29,7 @@ from synnergy.tensor.inference import (
     value_of,
 )
 from synnergy.tensor.inputs import check_arrays, check_values, input_types, unit_types
-from synnergy.tensor.kernels.runtime import MAX_THREADS, Runtime
+from synnergy.tensor.kernels.runtime import MAX_THREADS, Prepared, Runtime
 from synnergy.tensor.kernels.selection import runtime_of
 from synnergy.tensor.limits import DEFAULT_LIMITS, Limits
 from synnergy.tensor.liveness import LifetimeCache, every_graph
@@ -90,6 +90,7 @@ class Plan:
         self._specialised = OrderedDict()
         self._kernelled: dict[str, Kernelled] = {}
         self._ready: dict[tuple[object, ...], Ready] = {}
+        self._large: list[tuple[Ready, Prepared]] = []
         self._lock = threading.RLock()
         self._dynamic: tuple[Problem, ...] = ()
         self._cost = Cost(Work(), 0, 0)
@@ -209,7 +210,8 @@ class Plan:
         with self._lock:
             compiled = self._compiled(shapes, runtime)
             texts = any(entry.dtype == "string" for entry in self.inputs)
-            ready = Ready(compiled, self._kernelled[runtime.name].session, threads, texts)
+            session = self._kernelled[runtime.name].session
+            ready = Ready(compiled, session, threads, texts, self._large)
             while len(self._ready) >= _READY:
                 del self._ready[next(iter(self._ready))]
             self._ready[signature] = ready
