@@ -104,8 +104,12 @@ cometbft: $(VENV)/.created
 	    go install github.com/cometbft/cometbft/cmd/cometbft@v$(COMETBFT); \
 	fi
 
+# The browser's verifier of receipts, ready for npm: needs node 20 or newer.
+verify-package:
+	cd web/packages/verify && npm ci --ignore-scripts --no-audit --no-fund && npm run lint \
+	  && npm run build && npm pack --dry-run
+
 # Maintainers only: resolves the pins of pyproject.toml into the four lock files.
-.PHONY: verify-package
 lock: $(VENV)/.created
 	$(PIP) install uv==0.13.9
 	for set in runtime demo dev bench; do \
