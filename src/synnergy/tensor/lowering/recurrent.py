@@ -30,14 +30,17 @@ _ACTIVATIONS = (
 #: Rows of the batch that a kernel has at hand, and floats of scratch for each beside its states.
 _ROWS, _SLOTS = 64, 4 * 48
 _STATES = 5
+#: From so many rows on the inputs' product is taken time by time.
+_MANY = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _Strides:
-    """How far apart times and rows lie in X, times, rows and directions in Y, and rows and
-    directions in the states."""
+    """How far apart times and rows lie in X and in its product, times, rows and directions in Y,
+    and rows and directions in the states."""
 
     x: tuple[int, int]
+    start: tuple[int, int]
     y: tuple[int, int, int]
     state: tuple[int, int]
 
@@ -99,35 +102,42 @@ def recurrent(site: Site) -> list[Operand] | None:
     functions = named_activations(node, defaults, directions)
     reverse = arguments.text(node, "direction", "forward", DIRECTIONS) == "reverse"
     clip = arguments.number(node, "clip", math.inf)
-    strides = _strides(batch_first, times, batch, directions, rows, hidden)
+    strides = _strides(batch_first, (times, batch, inputs), directions, rows, hidden)
     results = [site.result(place) for place in range(len(node.outputs))]
     outputs = (*results, None, None)[:3]
     ld = -(-hidden // 16) * 16
-    scratch = builder.thread_scratch(4 * _ROWS * (_STATES * ld + _SLOTS))
+    scratch = builder.thread_scratch(4 * _ROWS * (_STATES * ld + _SLOTS + inputs))
+    # Few rows: one product for all times reads W once. Many: both products while gates are cached.
+    together = batch >= _MANY
     for direction in range(directions):
         start, inner = _start(b, direction, rows, linear)
         part_w = _part(w, direction, rows * inputs, (rows, inputs))
         part_r = _part(r, direction, rows * hidden, (rows, hidden))
-        projected = builder.tensor("float32", (times * batch, rows))
-        builder.step(
-            Step.MATMUL_F32,
-            *(projected, x, packed(builder, Factor(part_w, inputs, rows, 1, inputs), ())),
-            *(builder.constant(start), times * batch, rows, inputs, inputs, rows, 0, 1, 0, 0),
-        )
-        gate_matrices = Factor(part_r, hidden, hidden, 1, hidden)
+        each = Factor(part_w, inputs, hidden, 1, inputs)
+        given = wide = None
+        if together:
+            given, wide = x, packed(builder, each, [(gates, inputs * hidden)])
+            begin, apart = builder.constant(start), (0, 0)
+        else:
+            begin, apart = builder.tensor("float32", (times * batch, rows)), strides.start
+            builder.step(
+                Step.MATMUL_F32,
+                *(begin, x, packed(builder, Factor(part_w, inputs, rows, 1, inputs), ())),
+                *(builder.constant(start), times * batch, rows, inputs, inputs, rows, 0, 1, 0, 0),
+            )
         chosen = [*functions[direction], *[functions[direction][0]] * 2][:3]
         builder.step(
             Step.RECURRENT_F32,
             cell,
             _state(outputs[0], direction, strides.y[2]),
             *(_state(output, direction, strides.state[1]) for output in outputs[1:]),
-            projected,
-            packed(builder, gate_matrices, [(gates, hidden * hidden)]),
+            *(given, wide, begin),
+            packed(builder, Factor(part_r, hidden, hidden, 1, hidden), [(gates, hidden * hidden)]),
             builder.constant(inner) if linear else None,
             _state(peepholes, direction, 3 * hidden),
             *(_state(state, direction, strides.state[1]) for state in (h, c)),
-            *(lengths, times, batch, hidden, reverse or direction == 1, linear or coupled),
-            *(*strides.x, *strides.y[:2], strides.state[0], bits(float(np.float32(clip)))),
+            *(lengths, times, batch, inputs, hidden, reverse or direction == 1, linear or coupled),
+            *(*strides.x, *apart, *strides.y[:2], strides.state[0], bits(float(np.float32(clip)))),
             *(
                 word
                 for name, alpha, beta in chosen
@@ -139,10 +149,20 @@ def recurrent(site: Site) -> list[Operand] | None:
 
 
 def _strides(
-    batch_first: bool, times: int, batch: int, directions: int, rows: int, hidden: int
+    batch_first: bool, sizes: tuple[int, int, int], directions: int, rows: int, hidden: int
 ) -> _Strides:
-    each = directions * hidden
+    times, batch, inputs = sizes
+    each, whole = directions * hidden, batch * hidden
     if batch_first:
-        return _Strides((rows, times * rows), (each, times * each, hidden), (each, hidden))
-    whole = batch * hidden
-    return _Strides((batch * rows, rows), (directions * whole, hidden, whole), (hidden, whole))
+        return _Strides(
+            (inputs, times * inputs),
+            (rows, times * rows),
+            (each, times * each, hidden),
+            (each, hidden),
+        )
+    return _Strides(
+        (batch * inputs, inputs),
+        (batch * rows, rows),
+        (directions * whole, hidden, whole),
+        (hidden, whole),
+    )

@@ -49,14 +49,15 @@ INLINE vf activate(const Activation *activation, vf x) {
 /* What a step is told, and where this thread keeps the state of the rows it has at hand. Rows of
  * states are `ld` apart. */
 typedef struct {
-  int64_t cell, hidden, ld, flag, rows;
-  const float *packed, *bias, *peepholes;
+  int64_t cell, hidden, ld, inputs, flag, rows;
+  const float *packed, *packed_inputs, *bias, *peepholes;
   Activation functions[3];
   float clip;
   int clipped;
   float *h, *next, *c, *update, *reset; /* update and reset: GRU's z and r * h */
   float *gates;                         /* rows x NR of each slot */
-  const float *const *projected;        /* each row's gates at this time, before the recurrence */
+  const float *const *start;            /* for each row what its gates' sums start from */
+  float *x;                             /* each row's inputs at this time, where W is at hand */
   const uint8_t *active;
 } Cell;
 
@@ -99,61 +100,68 @@ static RowBy *const ROW_BY_PANELS[NV][SLOTS] = {
 #endif
 };
 
-/* Panels from `left` on, `span` of them, of `gates` gates from `first` on: as many slots. */
+/* `count` slots of up to NR columns: of `span` panels from `left` on, of gates from `first` on. */
 typedef struct {
   int64_t left, first;
-  int gates, span;
+  int count, span;
 } Extent;
 
+static inline int64_t slot_left(const Extent *extent, int slot) { return extent->left + slot % extent->span * NR; }
+static inline int64_t slot_gate(const Extent *extent, int slot) { return extent->first + slot / extent->span; }
 static inline int64_t slot_width(const Cell *cell, const Extent *extent, int slot) {
-  int64_t left = extent->left + slot % extent->span * NR;
-  return left < cell->hidden ? least(NR, cell->hidden - left) : 0;
+  return most(0, least(NR, cell->hidden - slot_left(extent, slot)));
 }
-
 static inline float *slot_at(const Cell *cell, int slot) { return cell->gates + slot * CELL_ROWS * NR; }
 
-/* slots = what was projected (or the bias, for `biased` gates) + a R^T. */
-static void recur(const Cell *cell, const float *a, const Extent *extent, int biased) {
-  int64_t hidden = cell->hidden, wide = padded(hidden), widths[SLOTS];
-  int count = 0, even = 1;
-  for (int slot = 0; slot < extent->gates * extent->span; slot++) {
-    int64_t width = widths[slot] = slot_width(cell, extent, slot);
-    int64_t column = extent->left + slot % extent->span * NR;
-    int64_t from = (extent->first + slot / extent->span) * hidden + column;
-    int is_biased = biased && slot / extent->span == extent->gates - 1;
-    if (!width) continue;
-    count = slot + 1;
-    even &= padded(width) == padded(widths[0]);
-    for (int64_t row = 0; row < cell->rows; row++) {
-      float *out = slot_at(cell, slot) + row * NR;
-      const float *source = is_biased ? cell->bias + column : cell->projected[row] + from;
-      int64_t i = 0;
-      for (; i + VL <= width; i += VL) store_vf(out + i, load_vf(source + i));
-      if (i < width) store_vf(out + i, load_part(source + i, width - i));
-    }
+static void start_slot(const Cell *cell, const Extent *extent, int slot, const float *bias) {
+  int64_t width = slot_width(cell, extent, slot), left = slot_left(extent, slot);
+  for (int64_t row = 0; row < cell->rows; row++) {
+    float *out = slot_at(cell, slot) + row * NR;
+    const float *source = bias ? bias + left : cell->start[row] + slot_gate(extent, slot) * cell->hidden + left;
+    int64_t i = 0;
+    for (; i + VL <= width; i += VL) store_vf(out + i, load_vf(source + i));
+    if (i < width) store_vf(out + i, load_part(source + i, width - i));
   }
-  for (int64_t begin = 0; begin < hidden; begin += BLOCK) {
-    int64_t depth = least(BLOCK, hidden - begin);
+}
+
+/* slots += a b for `terms` columns of A, block after block. */
+static void join_product(const Cell *cell, const Extent *extent, const float *a, int64_t lda, const float *packed,
+                         int64_t terms) {
+  int64_t wide = padded(cell->hidden), first = slot_width(cell, extent, 0);
+  int count = extent->count, even = 1;
+  while (!slot_width(cell, extent, count - 1)) count--;
+  for (int slot = 0; slot < count; slot++) even &= padded(slot_width(cell, extent, slot)) == padded(first);
+  for (int64_t begin = 0; begin < terms; begin += BLOCK) {
+    int64_t depth = least(BLOCK, terms - begin);
     const float *panels[SLOTS];
     float *outs[SLOTS];
-    int slots = 0;
     for (int slot = 0; slot < count; slot++) {
-      if (!widths[slot]) continue;
-      int64_t left = extent->left + slot % extent->span * NR, gate = extent->first + slot / extent->span;
-      outs[slots] = slot_at(cell, slot);
-      panels[slots++] = cell->packed + gate * hidden * wide + begin * wide + left * depth;
-      if (cell->rows > 1 || !even)
-        multiply_panel(a + begin, cell->ld, panels[slots - 1], padded(widths[slot]), depth, outs[slots - 1], NR,
-                       cell->rows, padded(widths[slot]), 0);
+      int64_t width = slot_width(cell, extent, slot);
+      outs[slot] = slot_at(cell, slot);
+      panels[slot] = packed + slot_gate(extent, slot) * terms * wide + begin * wide + slot_left(extent, slot) * depth;
+      if (width && (cell->rows > 1 || !even))
+        multiply_panel(a + begin, lda, panels[slot], padded(width), depth, outs[slot], NR, cell->rows, padded(width), 0);
     }
-    if (cell->rows == 1 && even) ROW_BY_PANELS[(widths[0] - 1) / VL][slots - 1](a + begin, panels, depth, outs);
+    if (cell->rows == 1 && even) ROW_BY_PANELS[(first - 1) / VL][count - 1](a + begin, panels, depth, outs);
   }
+}
+
+/* slots = start + x W^T, which may be in the start. */
+static void enter(const Cell *cell, const Extent *extent) {
+  for (int slot = 0; slot < extent->count; slot++) start_slot(cell, extent, slot, NULL);
+  if (cell->packed_inputs) join_product(cell, extent, cell->x, cell->inputs, cell->packed_inputs, cell->inputs);
+}
+
+/* slots = start + x W^T + h R^T */
+static void recur(const Cell *cell, const float *h, const Extent *extent) {
+  enter(cell, extent);
+  join_product(cell, extent, h, cell->ld, cell->packed, cell->hidden);
 }
 
 static void rnn_time(const Cell *cell) {
   for (int64_t left = 0; left < cell->hidden; left += SLOTS * NR) {
-    Extent extent = {left, 0, 1, SLOTS};
-    recur(cell, cell->h, &extent, 0);
+    Extent extent = {left, 0, SLOTS, SLOTS};
+    recur(cell, cell->h, &extent);
     for (int slot = 0; slot < SLOTS; slot++)
       for (int64_t row = 0, width = slot_width(cell, &extent, slot); row < cell->rows; row++)
         for (int64_t j = 0; j < width; j += VL)
@@ -172,21 +180,24 @@ static void gru_time(const Cell *cell) {
   if (cell->flag) { /* the reset comes after the product */
     for (int64_t left = 0; left < hidden; left += NR) {
       Extent extent = {left, 0, 3, 1};
-      recur(cell, cell->h, &extent, 1);
+      enter(cell, &extent);
+      memcpy(slot_at(cell, 3), slot_at(cell, 2), (size_t)(cell->rows * NR) * sizeof(float));
+      start_slot(cell, &extent, 2, cell->bias);
+      join_product(cell, &extent, cell->h, ld, cell->packed, hidden);
       for (int64_t row = 0, width = slot_width(cell, &extent, 0); row < cell->rows; row++)
         for (int64_t j = 0; j < width; j += VL) {
-          int64_t at = row * NR + j, count = least(VL, width - j);
+          int64_t at = row * NR + j;
           vf update = gate(cell, 0, load_vf(slot_at(cell, 0) + at));
           vf reset = gate(cell, 0, load_vf(slot_at(cell, 1) + at));
-          vf candidate = load_part(cell->projected[row] + 2 * hidden + left + j, count);
+          vf candidate = load_vf(slot_at(cell, 3) + at);
           gru_finish(cell, row * ld + left + j, update, candidate + reset * load_vf(slot_at(cell, 2) + at));
         }
     }
     return;
   }
   for (int64_t left = 0; left < hidden; left += 2 * NR) {
-    Extent extent = {left, 0, 2, 2};
-    recur(cell, cell->h, &extent, 0);
+    Extent extent = {left, 0, 4, 2};
+    recur(cell, cell->h, &extent);
     for (int slot = 0; slot < 2; slot++)
       for (int64_t row = 0, width = slot_width(cell, &extent, slot); row < cell->rows; row++)
         for (int64_t j = 0; j < width; j += VL) {
@@ -197,8 +208,8 @@ static void gru_time(const Cell *cell) {
         }
   }
   for (int64_t left = 0; left < hidden; left += SLOTS * NR) {
-    Extent extent = {left, 2, 1, SLOTS};
-    recur(cell, cell->reset, &extent, 0);
+    Extent extent = {left, 2, SLOTS, SLOTS};
+    recur(cell, cell->reset, &extent);
     for (int slot = 0; slot < SLOTS; slot++)
       for (int64_t row = 0, width = slot_width(cell, &extent, slot); row < cell->rows; row++)
         for (int64_t j = 0; j < width; j += VL) {
@@ -212,7 +223,7 @@ static void lstm_time(const Cell *cell) {
   int64_t hidden = cell->hidden;
   for (int64_t left = 0; left < hidden; left += NR) {
     Extent extent = {left, 0, 4, 1};
-    recur(cell, cell->h, &extent, 0);
+    recur(cell, cell->h, &extent);
     for (int64_t row = 0, width = slot_width(cell, &extent, 0); row < cell->rows; row++) {
       if (!cell->active[row]) continue;
       for (int64_t j = 0; j < width; j += VL) {
@@ -233,51 +244,59 @@ static void lstm_time(const Cell *cell) {
   }
 }
 
-/* kind of cell, y, y_h, y_c (each may be ABSENT), x W^T + biases, packed R (a matrix for each
- * gate), bias of GRU's last gate where it belongs inside the reset, peepholes (i, o, f),
- * initial_h, initial_c, lengths (int32; these five may be ABSENT), times, rows of the batch, hidden
- * units, whether times run backwards, linear_before_reset or input_forget, strides of time and row
- * in x W^T and in y, stride of rows in states, clip (bits; infinite for none), three times an
- * activation with alpha and beta (bits), this thread's scratch: CELL_ROWS rows of 5 states of
- * hidden units (a multiple of 16) and of SLOTS times 48. */
+/* kind of cell, y, y_h, y_c (each may be ABSENT), x and packed W or both ABSENT, start (x W^T + biases
+ * of every row and time, or without x W^T the biases with strides of 0), packed R (like W a matrix
+ * for each gate), bias of GRU's last gate where it belongs inside the reset, peepholes (i, o, f),
+ * initial_h, initial_c, lengths (int32; these five may be ABSENT), times, rows of the batch,
+ * inputs, hidden units, whether times run backwards, linear_before_reset or input_forget, strides
+ * of time and row in x, in start and in y, stride of rows in states, clip (bits; infinite for
+ * none), three times an activation with alpha and beta (bits), this thread's scratch: CELL_ROWS
+ * rows of 5 states of hidden units (a multiple of 16), of SLOTS times 48, and of inputs. */
 void RECURRENT_F32(const Context *context, const int64_t *args) {
   float *y = at_optional(context, args[1]), *finals[2] = {at_optional(context, args[2]), at_optional(context, args[3])};
-  const float *projected = at(context, args[4]);
-  const float *initials[2] = {at_optional(context, args[8]), at_optional(context, args[9])};
-  const int32_t *lengths = at_optional(context, args[10]);
-  int64_t times = args[11], hidden = args[13], ld = (hidden + 15) / 16 * 16, states = CELL_ROWS * ld;
-  float *scratch = at(context, args[31]);
-  Cell cell = {args[0], hidden, ld, args[15], 0, at(context, args[5]), at_optional(context, args[6]),
-               at_optional(context, args[7]), {{0, 0, 0}}, (float)f64_of(args[21]), 0, scratch, scratch + states,
-               scratch + 2 * states, scratch + 3 * states, scratch + 4 * states, scratch + 5 * states, NULL, NULL};
+  const float *x = at_optional(context, args[4]), *start = at(context, args[6]);
+  const float *initials[2] = {at_optional(context, args[10]), at_optional(context, args[11])};
+  const int32_t *lengths = at_optional(context, args[12]);
+  int64_t times = args[13], inputs = args[15], hidden = args[16], ld = (hidden + 15) / 16 * 16, states = CELL_ROWS * ld;
+  const int64_t *strides = args + 19, *functions = args + 27;
+  float *scratch = at(context, args[36]);
+  Cell cell = {.cell = args[0], .hidden = hidden, .ld = ld, .inputs = inputs, .flag = args[18],
+               .packed = at(context, args[7]), .packed_inputs = at_optional(context, args[5]),
+               .bias = at_optional(context, args[8]), .peepholes = at_optional(context, args[9]),
+               .clip = (float)f64_of(args[26]), .h = scratch, .next = scratch + states, .c = scratch + 2 * states,
+               .update = scratch + 3 * states, .reset = scratch + 4 * states, .gates = scratch + 5 * states,
+               .x = scratch + 5 * states + SLOTS * CELL_ROWS * 48};
   cell.clipped = cell.clip <= 0x1.fffffep127f;
   for (int i = 0; i < 3; i++)
-    cell.functions[i] = (Activation){args[22 + 3 * i], (float)f64_of(args[23 + 3 * i]), (float)f64_of(args[24 + 3 * i])};
-  Range part = share(context, args[12], MR);
+    cell.functions[i] =
+        (Activation){functions[3 * i], (float)f64_of(functions[3 * i + 1]), (float)f64_of(functions[3 * i + 2])};
+  Range part = share(context, args[14], MR);
   for (int64_t top = part.begin; top < part.end; top += CELL_ROWS) {
-    const float *rows[CELL_ROWS];
+    const float *starts[CELL_ROWS];
     uint8_t active[CELL_ROWS];
     int64_t count = cell.rows = least(CELL_ROWS, part.end - top);
-    cell.projected = rows;
+    cell.start = starts;
     cell.active = active;
-    memset(scratch, 0, (size_t)(5 * states) * sizeof(float));
+    memset(cell.h, 0, (size_t)(count * ld) * sizeof(float));
+    memset(cell.c, 0, (size_t)(count * ld) * sizeof(float));
     for (int64_t row = 0; row < count; row++) {
-      if (initials[0]) memcpy(cell.h + row * ld, initials[0] + (top + row) * args[20], (size_t)hidden * 4);
-      if (initials[1]) memcpy(cell.c + row * ld, initials[1] + (top + row) * args[20], (size_t)hidden * 4);
+      if (initials[0]) memcpy(cell.h + row * ld, initials[0] + (top + row) * strides[6], (size_t)hidden * 4);
+      if (initials[1]) memcpy(cell.c + row * ld, initials[1] + (top + row) * strides[6], (size_t)hidden * 4);
     }
     for (int64_t time = 0; time < times; time++) {
       int64_t places[CELL_ROWS];
       for (int64_t row = 0; row < count; row++) {
         int64_t length = lengths ? lengths[top + row] : times;
         active[row] = time < length;
-        places[row] = args[14] && time < length ? length - 1 - time : time;
-        rows[row] = projected + places[row] * args[16] + (top + row) * args[17];
+        places[row] = args[17] && time < length ? length - 1 - time : time;
+        starts[row] = start + places[row] * strides[2] + (top + row) * strides[3];
+        if (x) memcpy(cell.x + row * inputs, x + places[row] * strides[0] + (top + row) * strides[1], (size_t)inputs * 4);
       }
       if (cell.cell == CELL_LSTM) lstm_time(&cell);
       else if (cell.cell == CELL_GRU) gru_time(&cell);
       else rnn_time(&cell);
       for (int64_t row = 0; row < count; row++) {
-        float *out = y ? y + places[row] * args[18] + (top + row) * args[19] : NULL;
+        float *out = y ? y + places[row] * strides[4] + (top + row) * strides[5] : NULL;
         if (!active[row]) memcpy(cell.next + row * ld, cell.h + row * ld, (size_t)hidden * 4);
         if (out && active[row]) memcpy(out, cell.next + row * ld, (size_t)hidden * 4);
         else if (out) memset(out, 0, (size_t)hidden * 4);
@@ -289,7 +308,7 @@ void RECURRENT_F32(const Context *context, const int64_t *args) {
     for (int64_t row = 0; row < count; row++)
       for (int state = 0; state < 2; state++) {
         if (!finals[state]) continue;
-        float *out = finals[state] + (top + row) * args[20];
+        float *out = finals[state] + (top + row) * strides[6];
         if (lengths ? lengths[top + row] == 0 : times == 0) memset(out, 0, (size_t)hidden * 4);
         else memcpy(out, (state ? cell.c : cell.h) + row * ld, (size_t)hidden * 4);
       }
