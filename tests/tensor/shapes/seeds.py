@@ -104,6 +104,23 @@ FLAT = (floats(2, 3, 24), floats(2, 5, 12), floats(2, 5, 14), np.arange(15).resh
 TURNED = (floats(1, 3, 12), floats(4, 3), floats(4, 3))
 INTERLEAVED = {"num_heads": 2, "interleaved": 1}
 
+LABELS = (floats(2, 3, 4), ints(0, 1, 2, 1, 2, 2, 0, 1).reshape(2, 4), positive(3))
+GRID = floats(1, 3, 3, 2) * np.float32(1.25)
+BOXES = (
+    np.array([[[0, 0, 1, 1], [0, 0.1, 1, 1.1], [0, 10, 1, 11]]], np.float32),
+    np.array([[[0.9, 0.75, 0.6]]], np.float32),
+    ints(3),
+    np.array([0.5], np.float32),
+)
+ROIS = (floats(1, 2, 6, 6), np.array([[0.5, 0, 4, 5], [2, 2, 9, 3]], np.float32), ints(0, 0))
+LINEAR = (
+    floats(1, 3, 8), floats(1, 3, 4), floats(1, 3, 6), None, floats(1, 3, 2), positive(1, 3, 1),
+)  # fmt: skip
+STREAM = (floats(1, 2, 5), floats(2, 1, 3), floats(2), floats(1, 2, 2))
+PADDED = {"pads": [1, 1, 1, 1], "strides": [1, 2]}
+CIRCULAR = {"mode": "circular"}
+POOL = {"kernel_shape": [2, 2], "strides": [2, 2]}
+HALVED = body(["scores"], [("Tanh", ["scores"], ["bounded"])], ["bounded"])
 SEEDS: list[Seed] = [
     Seed("Constant", (), {"value_floats": [0.5, -0.0]}),
     Seed("Constant", (), {"value": words("a", "å")}),
@@ -184,4 +201,32 @@ SEEDS: list[Seed] = [
     Seed("RotaryEmbedding", (*TURNED, ints(3, 0, 1).reshape(1, 3)), {"num_heads": 2}, opset=23),
     Seed("RotaryEmbedding", (*TURNED, ints(3, 0, 1).reshape(1, 3)), INTERLEAVED, opset=23),
     Seed("CDist", (floats(3, 20), floats(2, 20)), {"metric": "euclidean"}, domain="com.microsoft"),
+    Seed("NegativeLogLikelihoodLoss", LABELS, {"ignore_index": 2}),
+    Seed("SoftmaxCrossEntropyLoss", LABELS[:2], {"reduction": "none"}, outputs=2),
+    Seed("AffineGrid", (floats(1, 2, 3), ints(1, 1, 3, 4))),
+    Seed("GridSample", (floats(1, 2, 3, 4), GRID), {"mode": "cubic", "align_corners": 1}),
+    Seed("GridSample", (floats(1, 2, 3, 4), GRID), {"padding_mode": "reflection"}, opset=22),
+    Seed("GridSample", (floats(1, 2, 3, 4), GRID), {"mode": "nearest"}, opset=22),
+    Seed("NonMaxSuppression", BOXES, known=True),
+    Seed("RoiAlign", ROIS, {"output_height": 2, "output_width": 2}, opset=22, known=True),
+    Seed("RoiAlign", ROIS, {"sampling_ratio": 2, "mode": "max"}, opset=22),
+    Seed("DFT", (floats(1, 12, 1), None, ints(1)), {"onesided": 1}),
+    Seed("DFT", (floats(1, 14, 2),), {"inverse": 1}),
+    Seed("DFT", (floats(1, 5, 2), ints(9)), {"inverse": 1, "onesided": 1}),
+    Seed("STFT", (floats(1, 12, 1), ints(2), floats(6)), {"onesided": 0}),
+    Seed("BlackmanWindow", (ints(9),), {"periodic": 0}, known=True),
+    Seed("HammingWindow", (ints(9),), {"output_datatype": 11}, known=True),
+    Seed("HannWindow", (ints(9),), known=True),
+    Seed("MelWeightMatrix", (ints(4), ints(16), ints(8192), scalar(0), scalar(4096)), known=True),
+    Seed("LinearAttention", LINEAR, {"q_num_heads": 4, "kv_num_heads": 2}, outputs=2, opset=27),
+    Seed("CausalConvWithState", STREAM, {"activation": "silu"}, outputs=2, opset=27),
+    Seed("Col2Im", (floats(1, 4, 6), ints(3, 4), ints(2, 2)), opset=22),
+    Seed("Col2Im", (floats(1, 4, 12), ints(3, 4), ints(2, 2)), PADDED),
+    Seed("MaxUnpool", (floats(1, 1, 1, 2), ints(5, 7).reshape(1, 1, 1, 2)), POOL, opset=22),
+    Seed("CenterCropPad", (floats(3, 8), ints(6, 5))),
+    Seed("TensorScatter", (floats(2, 5, 3), floats(2, 2, 3), ints(4, 1)), CIRCULAR),
+    Seed("BitCast", (floats(3, 4),), {"to": 6}, opset=26),
+    Seed("SwiGLU", (floats(3, 4), floats(3, 4, start=0.5)), {"alpha": 1.5}, opset=28),
+    Seed("FlexAttention", HEADS[:3], {"score_mod": HALVED}, domain="ai.onnx.preview"),
+    Seed("StringSplit", (words("a b", "c  d e"),), outputs=2, known=True),
 ]  # fmt: skip

@@ -28,6 +28,8 @@ ATTRIBUTES = {
     "qk_matmul_output_mode", "reduction", "reverse", "rotary_embedding_dim", "scale",
     "scan_input_axes", "scan_output_directions", "select_last_index", "softcap", "sorted", "split",
     "start", "starts", "stash_type", "strides", "then_branch", "time_axis", "upper", "value",
+    "alpha", "center_point_box", "ignore_index", "inverse", "onesided", "output_datatype",
+    "output_height", "padding_mode", "sampling_ratio", "score_mod", "to", "update_rule",
     "value_float", "value_int", "value_ints", "value_strings",
 }  # fmt: skip
 WORDS = ["constant", "reflect", "wrap", "linear", "cubic", "add", "max", "DCR", "CRD", "reverse"]

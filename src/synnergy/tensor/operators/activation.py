@@ -256,6 +256,26 @@ for _name, _function, _defaults, _since, _wide in (
 ):
     _register_parametric(_name, _function, _defaults, _since, _wide)
 
+
+def _swiglu_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
+    arguments.arity(node, inputs, 2, 2)
+    a, b = arguments.required(inputs, 0), arguments.required(inputs, 1)
+    arguments.one_of(a, arguments.FLOATS, "A")
+    if a.type != b.type:
+        raise Refuse("A and B are of different types")
+    arguments.number(node, "alpha", 1.0)
+    return [a.tensor]
+
+
+@numerics.quiet
+def _swiglu_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
+    """Swish of A, rounded, times B."""
+    a, b = arguments.present(inputs, 0), arguments.present(inputs, 1)
+    alpha = arguments.number(node, "alpha", 1.0)
+    return [_swish(a.astype(np.float64), alpha=alpha).astype(a.dtype) * b]
+
+
+register("SwiGLU", _swiglu_infer, _swiglu_run, function_work, since=28)
 register("Relu", infer_unary(_SIGNED), run_unary(_relu), since=6)
 register("Gelu", _gelu_infer, _gelu_run, function_work, since=20)
 register("PRelu", _prelu_infer, _prelu_run, since=7)

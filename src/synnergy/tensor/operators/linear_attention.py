@@ -77,7 +77,8 @@ def _attention_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -
     arguments.integer(node, "chunk_size", 64)
     output = arguments.tensor(query.dtype, (*rows, sizes.heads * sizes.value))
     kept = query.dtype if past is None else past.dtype
-    return [output, arguments.tensor(kept, sizes.state)]
+    types = [output, arguments.tensor(kept, sizes.state)]
+    return [*types[: len(node.outputs)]]
 
 
 def _attention_work(
@@ -130,7 +131,8 @@ def _attention_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> 
     outputs = outputs * np.float32(scale)
     flat = outputs.transpose(0, 2, 1, 3).reshape(sizes.batch, sizes.length, -1)
     kept = query.dtype if past is None else past.dtype
-    return [np.array(flat.astype(query.dtype), order="C"), state.astype(kept)]
+    results = [np.array(flat.astype(query.dtype), order="C"), state.astype(kept)]
+    return results[: len(node.outputs)]
 
 
 register("LinearAttention", _attention_infer, _attention_run, _attention_work, since=27)
@@ -156,7 +158,8 @@ def _convolution_infer(
     if past is not None and past.shape != (batch, channels, width - 1):
         raise Refuse(f"a past_state of shape {past.shape} doesn't fit {x.shape}")
     arguments.text(node, "activation", "none", _ACTIVATIONS)
-    return [x.tensor, arguments.tensor(x.dtype, (batch, channels, width - 1))]
+    types = [x.tensor, arguments.tensor(x.dtype, (batch, channels, width - 1))]
+    return [*types[: len(node.outputs)]]
 
 
 def _convolution_work(
@@ -178,7 +181,8 @@ def _convolution_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -
     before = np.zeros((batch, channels, width - 1), x.dtype) if past is None else past
     padded = np.concatenate([before, x], axis=2)
     wide = np.dtype(np.float32) if x.dtype == np.float16 else x.dtype
-    places = np.arange(length)[:, None] + np.arange(width)
+    starts: Array = np.arange(length, dtype=np.int64)
+    places = starts[:, None] + np.arange(width, dtype=np.int64)
     windows = padded.astype(wide)[:, :, places]
     result = numerics.matmul(windows, weight.astype(wide).swapaxes(1, 2))[..., 0]
     if bias is not None:
@@ -187,9 +191,7 @@ def _convolution_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -
     if arguments.text(node, "activation", "none", _ACTIVATIONS) != "none":
         # x times its sigmoid, float16 in float32.
         result = (result.astype(wide) * numerics.sigmoid(result.astype(wide))).astype(x.dtype)
-    return [result, np.array(padded[:, :, length:], order="C")]
+    return [result, np.array(padded[:, :, length:], order="C")][: len(node.outputs)]
 
 
-register(
-    "CausalConvWithState", _convolution_infer, _convolution_run, _convolution_work, since=27
-)
+register("CausalConvWithState", _convolution_infer, _convolution_run, _convolution_work, since=27)

@@ -35,7 +35,8 @@ def _infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[Val
         raise Refuse(f"weights of shape {weights.shape} don't fit {x.shape}")
     arguments.integer(node, "ignore_index", 0)
     whole = arguments.text(node, "reduction", "mean", _REDUCTIONS) == "none"
-    return [arguments.tensor(x.dtype, labels.shape if whole else ()), x.tensor]
+    types = [arguments.tensor(x.dtype, labels.shape if whole else ()), x.tensor]
+    return [*types[: len(node.outputs)]]
 
 
 def _work(
@@ -77,7 +78,8 @@ def _run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array
     if node.operator == "SoftmaxCrossEntropyLoss":
         logarithms = log_softmax(wide, (1,))
     loss = _loss(node, logarithms, labels, None if weights is None else weights.astype(wide.dtype))
-    return [np.asarray(loss).astype(x.dtype), logarithms.astype(x.dtype)]
+    results = [np.asarray(loss).astype(x.dtype), logarithms.astype(x.dtype)]
+    return results[: len(node.outputs)]
 
 
 register("NegativeLogLikelihoodLoss", _infer, _run, _work, since=12)

@@ -17,6 +17,7 @@ from synnergy.tensor.operators.registry import Scope, register
 from synnergy.tensor.types import (
     Array,
     BadInput,
+    DependsOnValues,
     Node,
     Refuse,
     TensorType,
@@ -61,19 +62,27 @@ def _infer_normalizer(node: Node, inputs: Sequence[Value | None], scope: Scope) 
     given = read.typed(x, ("string",))
     if len(given.shape) not in (1, 2) or (len(given.shape) == 2 and given.shape[0] != 1):
         raise Refuse(f"input has shape {given.shape}, not [C] or [1, C]")
-    if _normalizer(node).stopwords and given.shape[-1] != 1:
-        raise Refuse("stopwords make the shape of the output depend on the texts")
-    return [given]
+    if not _normalizer(node).stopwords or given.shape[-1] == 1:
+        return [given]
+    if x.const is None:
+        raise DependsOnValues("stopwords make the shape of the output depend on the texts")
+    return [TensorType("string", _normalized(node, x.const).shape)]
+
+
+def _normalized(node: Node, x: Array) -> Array:
+    model = _normalizer(node)
+    kept = [
+        change_case(text, model.action)
+        for text in x.reshape(-1).tolist()
+        if model.compared(text) not in model.stopwords
+    ]
+    if x.size and not kept:
+        kept = [""]
+    return read.string_array(kept).reshape(*x.shape[:-1], len(kept))
 
 
 def _run_normalizer(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
-    x = read.given(inputs)
-    model = _normalizer(node)
-    kept = [
-        "" if model.compared(text) in model.stopwords else change_case(text, model.action)
-        for text in x.reshape(-1).tolist()
-    ]
-    return [read.string_array(kept).reshape(x.shape)]
+    return [_normalized(node, read.given(inputs))]
 
 
 register("StringNormalizer", _infer_normalizer, _run_normalizer, since=10)

@@ -120,6 +120,7 @@ def reflect(x: Array, low: float, high: float) -> Array:
 
 def _axis_places(x: Array, size: int, mode: str, padding: str, aligned: bool) -> Array:
     """Coordinates of an axis, in elements, from those in -1..1."""
+    place: Array
     one, two = x.dtype.type(1), x.dtype.type(2)
     length = x.dtype.type(size)
     if aligned:
@@ -185,7 +186,8 @@ def sample(x: Array, grid: Array, mode: str, padding: str, aligned: bool) -> Arr
         _taps(_axis_places(grid[..., -1 - axis], size, mode, padding, aligned), mode)
         for axis, size in enumerate(sizes)
     ]
-    batch = np.arange(x.shape[0]).reshape(-1, *[1] * (grid.ndim - 2))
+    count: Array = np.arange(x.shape[0], dtype=np.int64)
+    batch = count.reshape(-1, *[1] * (grid.ndim - 2))
 
     def along(axis: int, chosen: list[Array], inside: list[Array]) -> Array:
         if axis == len(sizes):

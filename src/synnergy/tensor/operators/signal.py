@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from synnergy.tensor import numerics
+from synnergy.tensor import fourier, numerics
 from synnergy.tensor.operators import arguments
 from synnergy.tensor.operators.registry import Run, Scope, register
 from synnergy.tensor.types import Array, BadInput, Node, Refuse, TensorType, Value, ValueType, Work
-
-#: Longest transform: its tables of length x length must be within the limits of a tensor.
-_LONGEST = 1 << 14
 
 
 def _complex(value: Value) -> bool:
@@ -24,28 +20,35 @@ def _complex(value: Value) -> bool:
     return value.shape[-1] == 2
 
 
-def _tables(rows: int, columns: int, length: int) -> tuple[Array, Array]:
-    """cos and sin of 2 pi j k / length for j < rows, k < columns, in float64. SHAPE-140"""
-    turns = np.outer(np.arange(rows, dtype=np.int64), np.arange(columns, dtype=np.int64)) % length
-    distinct = np.arange(length, dtype=np.float64) * (2.0 * math.pi) / length
-    return numerics.cos(distinct)[turns], numerics.sin(distinct)[turns]
+def _parts(x: Array, length: int) -> tuple[Array, Array]:
+    """Real and imaginary parts of [..., elements, 1 or 2]: a real signal's in float64.
 
-
-def transform(real: Array, imaginary: Array | None, length: int, bins: int, sign: int) -> Array:
-    """[..., bins, 2]: sums along the last axis, in float64, of x e ** (sign 2 pi i j k / length).
-
-    The input is cut off after `length` elements; a shorter one counts as followed by zeros.
+    Elements after the first `length` are cut off; a shorter line is followed by zeros.
     """
-    size = min(real.shape[-1], length)
-    cosines, sines = _tables(size, bins, length)
-    sines = sines * sign
-    lines = real[..., :size].reshape(-1, size)
-    first, second = numerics.matmul(lines, cosines), numerics.matmul(lines, sines)
-    if imaginary is not None:
-        others = imaginary[..., :size].reshape(-1, size)
-        first = first - numerics.matmul(others, sines)
-        second = second + numerics.matmul(others, cosines)
-    return np.stack([first, second], axis=-1).reshape(*real.shape[:-1], bins, 2)
+    wide = x.astype(np.float64 if x.shape[-1] == 1 else np.promote_types(x.dtype, np.float32))
+    line = np.zeros((*x.shape[:-2], length, 2), wide.dtype)
+    size = min(x.shape[-2], length)
+    line[..., :size, : x.shape[-1]] = wide[..., :size, :]
+    return line[..., 0], line[..., 1]
+
+
+def _checked(length: int) -> int:
+    """A transform's length within the limits. Raises Refuse."""
+    if not 1 <= length <= fourier.LONGEST:
+        raise Refuse(f"a transform of length {length} isn't within 1..{fourier.LONGEST}")
+    if max(fourier.factors(length), default=1) > fourier.LARGEST_FACTOR:
+        reason = f"a transform of length {length} has a prime factor"
+        raise Refuse(f"{reason} above {fourier.LARGEST_FACTOR}")
+    return length
+
+
+def _transform_work(lines: int, length: int, moved: int) -> Work:
+    """Each stage makes `factor` products and sums of both parts, for every element."""
+    stages = fourier.factors(length)
+    return Work(
+        elements=4 * lines * length * (sum(stages) + 2 * len(stages)) + moved,
+        functions=2 * sum(length + factor * factor for factor in stages),
+    )
 
 
 def _axis(node: Node, rank: int, given: int | None) -> int:
@@ -63,9 +66,7 @@ def _axis(node: Node, rank: int, given: int | None) -> int:
 def _length(node: Node, size: int, given: int | None) -> int:
     halved = arguments.flag(node, "inverse") and arguments.flag(node, "onesided")
     length = given if given is not None else 2 * (size - 1) if halved else size
-    if not 1 <= length <= _LONGEST:
-        raise Refuse(f"a transform of length {length} isn't within 1..{_LONGEST}")
-    return length
+    return _checked(length)
 
 
 def _dft_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
@@ -98,12 +99,8 @@ def _dft_work(
     given, place = arguments.optional(inputs, 1), arguments.optional(inputs, 2)
     axis = _axis(node, len(x.shape), _integer(None if place is None else place.const))
     length = _length(node, x.shape[axis], _integer(None if given is None else given.const))
-    lines = x.tensor.elements // max(x.shape[axis], 1)
-    return Work(
-        macs=2 * lines * length * length,
-        elements=2 * length * length + outputs[0].elements,
-        functions=2 * length,
-    )
+    lines = x.tensor.elements // max(x.shape[axis] * x.shape[-1], 1)
+    return _transform_work(lines, length, outputs[0].elements)
 
 
 def _integer(array: Array | None) -> int | None:
@@ -116,32 +113,32 @@ def _dft_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[A
     axis = _axis(node, x.ndim, _integer(arguments.given(inputs, 2)))
     length = _length(node, x.shape[axis], _integer(arguments.given(inputs, 1)))
     inverse, onesided = arguments.flag(node, "inverse"), arguments.flag(node, "onesided")
-    lines = np.moveaxis(x.astype(np.float64), axis, -2)
-    real = lines[..., 0]
-    imaginary = lines[..., 1] if x.shape[-1] == 2 else None
-    if inverse and onesided and imaginary is not None:
-        real, imaginary = _mirrored(real, imaginary, length)
-    bins = length // 2 + 1 if onesided and not inverse else length
-    result = transform(real, imaginary, length, bins, 1 if inverse else -1)
+    lines = np.moveaxis(x, axis, -2)
+    if inverse and onesided:
+        lines = _mirrored(lines, length)
+    real, imaginary = fourier.transform(*_parts(lines, length), 1 if inverse else -1)
     if inverse:
-        result = result / length
-        result = result[..., :1] if onesided else result
+        factor = real.dtype.type(1.0 / length)
+        real, imaginary = real * factor, imaginary * factor
+    parts = [real] if inverse and onesided else [real, imaginary]
+    result = np.stack(parts, axis=-1)
+    if onesided and not inverse:
+        result = result[..., : length // 2 + 1, :]
     return [np.array(np.moveaxis(result, -2, axis).astype(x.dtype), order="C")]
 
 
-def _mirrored(real: Array, imaginary: Array, length: int) -> tuple[Array, Array]:
+def _mirrored(half: Array, length: int) -> Array:
     """The whole spectrum of a real signal from its first half. SHAPE-141"""
-    half = length // 2 + 1
-    padding = [(0, 0)] * (real.ndim - 1) + [(0, max(half - real.shape[-1], 0))]
-    real, imaginary = np.pad(real, padding)[..., :half], np.pad(imaginary, padding)[..., :half]
+    real, imaginary = (part.copy() for part in _parts(half, length // 2 + 1))
     imaginary[..., 0] = 0.0
     if length % 2 == 0:
         imaginary[..., -1] = 0.0
     rest = slice(1, (length + 1) // 2)
-    return (
+    whole = (
         np.concatenate([real, real[..., rest][..., ::-1]], axis=-1),
         np.concatenate([imaginary, -imaginary[..., rest][..., ::-1]], axis=-1),
     )
+    return np.stack(whole, axis=-1)
 
 
 register("DFT", _dft_infer, _dft_run, _dft_work, since=17)
@@ -155,9 +152,9 @@ def _frames(size: int, step: int, window: int | None, length: int | None) -> tup
     frame = length if length is not None else window if window is not None else size
     if window is not None and window != frame:
         raise Refuse(f"a window of {window} elements for frames of {frame}")
-    if not 1 <= frame <= min(size, _LONGEST) or step < 1:
+    if not 1 <= frame <= size or step < 1:
         raise Refuse(f"frames of {frame} elements, {step} apart, in a signal of {size}")
-    return frame, (size - frame) // step + 1
+    return _checked(frame), (size - frame) // step + 1
 
 
 def _stft_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
@@ -189,12 +186,9 @@ def _stft_work(
     length = _integer(None if given is None else given.const)
     if length is None:
         length = x.shape[1] if window is None else window.shape[0]
-    outer = outputs[0].elements * x.shape[2]
-    return Work(
-        macs=outer * length,
-        elements=2 * length * length + 2 * outputs[0].elements,
-        functions=2 * length,
-    )
+    kind = outputs[0]
+    frames = kind.shape[0] * kind.shape[1] if isinstance(kind, TensorType) else 0
+    return _transform_work(frames, length, kind.elements + 2 * frames * length)
 
 
 @numerics.quiet
@@ -208,12 +202,12 @@ def _stft_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[
         _integer(arguments.given(inputs, 3)),
     )
     places = np.arange(count)[:, None] * step + np.arange(frame)
-    framed = x.astype(np.float64)[:, places]
+    framed = x[:, places]
     if window is not None:
-        framed = framed * window.astype(np.float64)[:, None]
+        framed = framed * window[:, None]
     bins = frame // 2 + 1 if arguments.flag(node, "onesided", True) else frame
-    imaginary = framed[..., 1] if x.shape[2] == 2 else None
-    return [transform(framed[..., 0], imaginary, frame, bins, -1).astype(x.dtype)]
+    real, imaginary = fourier.transform(*_parts(framed, frame), -1)
+    return [np.stack([real, imaginary], axis=-1)[:, :, :bins].astype(x.dtype)]
 
 
 register("STFT", _stft_infer, _stft_run, _stft_work, since=17)
@@ -248,12 +242,15 @@ def _window(kind: str) -> Run:
         span = size if arguments.flag(node, "periodic", True) else size - 1
         place = np.arange(size, dtype=np.float64) / max(span, 1)
         if kind == "hann":
-            sine = numerics.sin(place * math.pi)
+            sine = numerics.sin(place * fourier.PI)
             values = sine * sine
         elif kind == "hamming":
-            values = 25 / 46 - (1 - 25 / 46) * numerics.cos(place * (2 * math.pi))
+            values = 25 / 46 - (1 - 25 / 46) * numerics.cos(place * (2 * fourier.PI))
         else:
-            once, twice = numerics.cos(place * (2 * math.pi)), numerics.cos(place * (4 * math.pi))
+            once, twice = (
+                numerics.cos(place * (2 * fourier.PI)),
+                numerics.cos(place * (4 * fourier.PI)),
+            )
             values = 0.42 - 0.5 * once + 0.08 * twice
         return [numerics.cast(values, _number_type(node))]
 
