@@ -106,6 +106,9 @@ INTERLEAVED = {"num_heads": 2, "interleaved": 1}
 
 LABELS = (floats(2, 3, 4), ints(0, 1, 2, 1, 2, 2, 0, 1).reshape(2, 4), positive(3))
 GRID = floats(1, 3, 3, 2) * np.float32(1.25)
+BENT = (
+    floats(1, 2, 4, 4), floats(2, 2, 2, 2), floats(1, 8, 4, 4), floats(2), positive(1, 4, 4, 4),
+)  # fmt: skip
 BOXES = (
     np.array([[[0, 0, 1, 1], [0, 0.1, 1, 1.1], [0, 10, 1, 11]]], np.float32),
     np.array([[[0.9, 0.75, 0.6]]], np.float32),
@@ -207,6 +210,7 @@ SEEDS: list[Seed] = [
     Seed("GridSample", (floats(1, 2, 3, 4), GRID), {"mode": "cubic", "align_corners": 1}),
     Seed("GridSample", (floats(1, 2, 3, 4), GRID), {"padding_mode": "reflection"}, opset=22),
     Seed("GridSample", (floats(1, 2, 3, 4), GRID), {"mode": "nearest"}, opset=22),
+    Seed("DeformConv", BENT, {"pads": [1, 0, 0, 1]}, opset=22),
     Seed("NonMaxSuppression", BOXES, known=True),
     Seed("RoiAlign", ROIS, {"output_height": 2, "output_width": 2}, opset=22, known=True),
     Seed("RoiAlign", ROIS, {"sampling_ratio": 2, "mode": "max"}, opset=22),

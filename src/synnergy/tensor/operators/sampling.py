@@ -135,8 +135,12 @@ def _axis_places(x: Array, size: int, mode: str, padding: str, aligned: bool) ->
         place = np.where(outside, np.clip(place, x.dtype.type(0), length - one), place)
     elif padding == "reflection":
         place = reflect(place, x.dtype.type(low), x.dtype.type(high))
-    # What isn't a number, or far away, counts as far outside.
-    return np.where(np.abs(place) < 2.0**30, place, x.dtype.type(-(2.0**30)))
+    return near(place)
+
+
+def near(place: Array) -> Array:
+    """Coordinates, of which what isn't a number, or far away, counts as far outside. SHAPE-132"""
+    return np.where(np.abs(place) < 2.0**30, place, place.dtype.type(-(2.0**30)))
 
 
 def cubic_weights(s: Array) -> list[Array]:
@@ -177,17 +181,25 @@ def _within(index: Array, size: int, padding: str, aligned: bool) -> tuple[Array
 
 
 def sample(x: Array, grid: Array, mode: str, padding: str, aligned: bool) -> Array:
-    """x [N, C, *sizes] at grid [N, *places, rank], coordinates x first: [N, C, *places].
+    """x [N, C, *sizes] at grid [N, *places, rank], coordinates x first: [N, C, *places]."""
+    places = [
+        _axis_places(grid[..., -1 - axis], size, mode, padding, aligned)
+        for axis, size in enumerate(x.shape[2:])
+    ]
+    return interpolate(x, places, mode, padding, aligned)
+
+
+def interpolate(
+    x: Array, places: Sequence[Array], mode: str, padding: str, aligned: bool
+) -> Array:
+    """x [N, C, *sizes] at a place [N, *places], in elements, along each axis: [N, C, *places].
 
     Along the last axis first, products and sums rounded one by one in order of the taps.
     """
     sizes = x.shape[2:]
-    axes = [
-        _taps(_axis_places(grid[..., -1 - axis], size, mode, padding, aligned), mode)
-        for axis, size in enumerate(sizes)
-    ]
+    axes = [_taps(place, mode) for place in places]
     count: Array = np.arange(x.shape[0], dtype=np.int64)
-    batch = count.reshape(-1, *[1] * (grid.ndim - 2))
+    batch = count.reshape(-1, *[1] * (places[0].ndim - 1))
 
     def along(axis: int, chosen: list[Array], inside: list[Array]) -> Array:
         if axis == len(sizes):
