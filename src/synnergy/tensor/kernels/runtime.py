@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from synnergy.tensor.environment import WrongEnvironment
 from synnergy.tensor.kernels.program import Builder, Operand, Program
-from synnergy.tensor.types import Array
+from synnergy.tensor.types import Array, BadInput
 
 #: How many threads may compute one run; `c/program.c` holds as many.
 MAX_THREADS = 64
@@ -24,7 +24,7 @@ class Prepared(Protocol):
         ...
 
     def run(self, begin: int, end: int) -> None:
-        """Run the words begin..end. Raises WrongEnvironment."""
+        """Run the words begin..end. Raises WrongEnvironment and BadInput."""
         ...
 
 
@@ -47,6 +47,7 @@ class Runtime(Protocol):
     def session(self) -> Session: ...
 
 
+_BAD_INPUT = 4
 _REASONS = {
     1: "the floating-point environment was changed before the run",
     2: "the floating-point environment changed during the run",
@@ -55,6 +56,8 @@ _REASONS = {
 
 
 def check_status(status: int) -> None:
-    """Raise WrongEnvironment unless a run ended well. TENSOR-3"""
+    """Raise WrongEnvironment or BadInput unless a run ended well. TENSOR-3"""
+    if status == _BAD_INPUT:
+        raise BadInput("an index or a length is outside its axis")
     if status:
         raise WrongEnvironment(_REASONS.get(status, f"the kernels answered {status}"))

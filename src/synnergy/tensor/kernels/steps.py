@@ -26,6 +26,21 @@ class Step(IntEnum):
     SCALE_F32 = 67
     # products.c
     MATMUL = 68
+    # move.c
+    COPY = 144
+    GATHER = 145
+    GATHER_ELEMENTS = 146
+    GATHER_ND = 147
+    SCATTER_ELEMENTS = 148
+    SCATTER_ND = 149
+    TRIANGLE = 150
+    ONE_HOT = 151
+    REVERSE_SEQUENCE = 152
+    # select.c
+    EXTREME_INDEX = 160
+    TOP = 161
+    RUNNING_TOTAL = 162
+    TAPS = 163
     # reduce.c
     REDUCE = 176
     # norm.c

@@ -74,17 +74,21 @@ def _slice_attributes(
     return starts, ends, arguments.integers(node, "axes")
 
 
+def slices_of(node: Node, shape: Sequence[int], bounds: Sequence[Sequence[int] | None]) -> Slices:
+    """What Slice cuts of a shape: `bounds` are the inputs after the first, as lists."""
+    if node.opset < 10:
+        return _slices(shape, *_slice_attributes(node), None)[0]
+    starts, ends, axes, steps = (*bounds, None, None)[:4]
+    return _slices(shape, starts or (), ends or (), axes, steps)[0]
+
+
 def _slice_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     data = arguments.present(inputs, 0)
-    if node.opset < 10:
-        slices, _ = _slices(data.shape, *_slice_attributes(node), None)
-        return [data[slices].copy()]
-    starts, ends, axes, steps = (
+    bounds = [
         None if array is None else [int(item) for item in array.reshape(-1)]
-        for array in (arguments.given(inputs, position) for position in range(1, 5))
-    )
-    slices, _ = _slices(data.shape, starts or (), ends or (), axes, steps)
-    return [data[slices].copy()]
+        for array in inputs[1:]
+    ]
+    return [data[slices_of(node, data.shape, bounds)].copy()]
 
 
 def _gather_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:

@@ -65,15 +65,12 @@ def _pad_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list
 
 def _pad_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     data = arguments.present(inputs, 0)
+    pads, value, named = (arguments.given(inputs, position) for position in (1, 2, 3))
     if node.opset < 11:
         fill = np.array(arguments.number(node, "value", 0.0)).astype(data.dtype)
-        amounts = _amounts(data.ndim, arguments.integers(node, "pads") or (), None)
     else:
-        value, named = arguments.given(inputs, 2), arguments.given(inputs, 3)
         fill = np.zeros((), data.dtype) if value is None else value.reshape(())
-        pads = [int(amount) for amount in arguments.present(inputs, 1).reshape(-1)]
-        axes = None if named is None else [int(axis) for axis in named.reshape(-1)]
-        amounts = _amounts(data.ndim, pads, axes)
+    amounts, mode = amounts_of(node, data.ndim, _listed(pads), _listed(named))
     cropped = data[
         tuple(
             slice(max(-before, 0), size - max(-after, 0))
@@ -81,14 +78,26 @@ def _pad_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[A
         )
     ]
     added = [(max(before, 0), max(after, 0)) for before, after in amounts]
-    mode = _mode(node)
     if mode == "constant":
         return [_filled(cropped, added, fill)]
     result = cropped.copy()
     for axis, (before, after) in enumerate(added):
         if before or after:
-            result = np.take(result, _sources(mode, result.shape[axis], before, after), axis)
+            result = np.take(result, sources(mode, result.shape[axis], before, after), axis)
     return [result]
+
+
+def amounts_of(
+    node: Node, rank: int, pads: Sequence[int] | None, axes: Sequence[int] | None
+) -> tuple[Amounts, str]:
+    """(before, after) for each axis and the mode, from the contents of the inputs."""
+    if node.opset < 11:
+        return _amounts(rank, arguments.integers(node, "pads") or (), None), _mode(node)
+    return _amounts(rank, pads or (), axes), _mode(node)
+
+
+def _listed(array: Array | None) -> list[int] | None:
+    return None if array is None else [int(item) for item in array.reshape(-1)]
 
 
 def _filled(data: Array, added: Amounts, fill: Array) -> Array:
@@ -101,7 +110,7 @@ def _filled(data: Array, added: Amounts, fill: Array) -> Array:
     return result
 
 
-def _sources(mode: str, size: int, before: int, after: int) -> Array:
+def sources(mode: str, size: int, before: int, after: int) -> Array:
     """Which element of the cropped axis each output element copies. SHAPE-38"""
     line = np.arange(-before, size + after)
     if mode == "edge":

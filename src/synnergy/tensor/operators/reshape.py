@@ -171,7 +171,8 @@ def _unsqueeze_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> 
     return [data.reshape(_unsqueezed(data.shape, _axes_run(node, inputs)))]
 
 
-def _permutation(node: Node, rank: int) -> tuple[int, ...]:
+def permutation(node: Node, rank: int) -> tuple[int, ...]:
+    """Transpose's order of axes: reversed where none is given."""
     order = arguments.integers(node, "perm")
     if order is None:
         return tuple(reversed(range(rank)))
@@ -184,13 +185,13 @@ def _permutation(node: Node, rank: int) -> tuple[int, ...]:
 def _transpose_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     arguments.arity(node, inputs, 1, 1)
     data = arguments.required(inputs, 0)
-    order = _permutation(node, len(data.shape))
+    order = permutation(node, len(data.shape))
     return [arguments.tensor(data.dtype, [data.shape[axis] for axis in order])]
 
 
 def _transpose_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     data = arguments.present(inputs, 0)
-    return [data.transpose(_permutation(node, data.ndim)).copy()]
+    return [data.transpose(permutation(node, data.ndim)).copy()]
 
 
 def _expand_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
@@ -218,6 +219,20 @@ def _depth_first(node: Node) -> bool:
     return arguments.text(node, "mode", "DCR", ("DCR", "CRD")) == "DCR"
 
 
+def blocks(node: Node, shape: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """How DepthToSpace and SpaceToDepth split the axes, and in which order they join them."""
+    size = _block(node, shape)
+    count, channels, height, width = shape
+    first = _depth_first(node)
+    if node.operator == "SpaceToDepth":
+        split = (count, channels, height // size, size, width // size, size)
+        return split, (0, 3, 5, 1, 2, 4) if first else (0, 1, 3, 5, 2, 4)
+    depth = channels // (size * size)
+    if first:
+        return (count, size, size, depth, height, width), (0, 3, 4, 1, 5, 2)
+    return (count, depth, size, size, height, width), (0, 1, 4, 2, 5, 3)
+
+
 def _depth_to_space_infer(
     node: Node, inputs: Sequence[Value | None], scope: Scope
 ) -> list[ValueType]:
@@ -236,14 +251,9 @@ def _depth_to_space_run(node: Node, inputs: Sequence[Array | None], scope: Scope
     data = arguments.present(inputs, 0)
     size = _block(node, data.shape)
     count, channels, height, width = data.shape
-    depth = channels // (size * size)
-    if _depth_first(node):
-        blocks = data.reshape(count, size, size, depth, height, width)
-        moved = blocks.transpose(0, 3, 4, 1, 5, 2)
-    else:
-        blocks = data.reshape(count, depth, size, size, height, width)
-        moved = blocks.transpose(0, 1, 4, 2, 5, 3)
-    return [moved.reshape(count, depth, height * size, width * size)]
+    split, order = blocks(node, data.shape)
+    moved = data.reshape(split).transpose(order)
+    return [moved.reshape(count, channels // (size * size), height * size, width * size)]
 
 
 def _space_to_depth_infer(
@@ -264,9 +274,8 @@ def _space_to_depth_run(node: Node, inputs: Sequence[Array | None], scope: Scope
     data = arguments.present(inputs, 0)
     size = _block(node, data.shape)
     count, channels, height, width = data.shape
-    blocks = data.reshape(count, channels, height // size, size, width // size, size)
-    order = (0, 3, 5, 1, 2, 4) if _depth_first(node) else (0, 1, 3, 5, 2, 4)
-    moved = blocks.transpose(order)
+    split, order = blocks(node, data.shape)
+    moved = data.reshape(split).transpose(order)
     return [moved.reshape(count, channels * size * size, height // size, width // size)]
 
 

@@ -290,28 +290,50 @@ def _resize_work(
     return Work(elements=elements)
 
 
-@numerics.quiet
-def _resize_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
-    data = arguments.present(inputs, 0)
+@dataclass(frozen=True, slots=True)
+class Taps:
+    """What one axis is resized by: indices [output] to take, or with weights [output, taps]."""
+
+    position: int
+    indices: Array
+    weights: Array | None
+
+
+def taps_of(
+    node: Node, shape: Sequence[int], inputs: Sequence[Array | None]
+) -> tuple[list[Taps], Array, np.float32]:
+    """The axes that change, in order; which results lie outside (broadcasts), and their value."""
     settings = _settings(node)
-    axes = _axes(node, data.shape, *_read(node, inputs))
-    result = data.astype(_FLOAT) if data.dtype == np.float16 else data
-    outside = np.zeros((1,) * data.ndim, bool)
-    for position, axis in enumerate(axes):
+    taps: list[Taps] = []
+    outside = np.zeros((1,) * len(shape), bool)
+    for position, axis in enumerate(_axes(node, shape, *_read(node, inputs))):
         if not axis.changes:
             continue
         x = _coordinates(settings.coordinates, axis)
         if settings.coordinates == "tf_crop_and_resize":
             beyond = (x < 0) | (x > _FLOAT(axis.before - 1))
-            outside = outside | beyond.reshape((-1,) + (1,) * (data.ndim - position - 1))
+            outside = outside | beyond.reshape((-1,) + (1,) * (len(shape) - position - 1))
         if settings.mode == "nearest":
-            result = np.take(result, _nearest(settings.rounding, axis, x), position)
+            taps.append(Taps(position, _nearest(settings.rounding, axis, x), None))
         elif settings.mode == "linear":
-            result = _apply(result, position, *_linear(axis, x))
+            taps.append(Taps(position, *_linear(axis, x)))
         else:
-            result = _apply(result, position, *_cubic(settings, axis, x))
+            taps.append(Taps(position, *_cubic(settings, axis, x)))
+    return taps, outside, settings.extrapolation
+
+
+@numerics.quiet
+def _resize_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
+    data = arguments.present(inputs, 0)
+    result = data.astype(_FLOAT) if data.dtype == np.float16 else data
+    taps, outside, extrapolation = taps_of(node, data.shape, inputs)
+    for each in taps:
+        if each.weights is None:
+            result = np.take(result, each.indices, each.position)
+        else:
+            result = _apply(result, each.position, each.indices, each.weights)
     if outside.any():
-        result = np.where(outside, settings.extrapolation.astype(result.dtype), result)
+        result = np.where(outside, extrapolation.astype(result.dtype), result)
     return [result.astype(data.dtype)]
 
 

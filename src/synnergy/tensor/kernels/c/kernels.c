@@ -12,3 +12,5 @@
 #include "unary.c"
 #include "recurrent.c"
 #include "attention.c"
+#include "move.c"
+#include "select.c"

@@ -23,6 +23,7 @@
 typedef struct {
   uint8_t *const *segments;
   int64_t thread, threads;
+  int *bad_input; /* set where values of an input make no sense, as an index outside its axis */
 } Context;
 
 typedef void Kernel(const Context *context, const int64_t *args);

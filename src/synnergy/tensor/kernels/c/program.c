@@ -28,7 +28,7 @@ static int sound(void) {
   return 1;
 }
 
-enum { DONE = 0, UNSOUND_BEFORE = 1, UNSOUND_AFTER = 2, BAD_PROGRAM = 3 };
+enum { DONE = 0, UNSOUND_BEFORE = 1, UNSOUND_AFTER = 2, BAD_PROGRAM = 3, BAD_INPUT = 4 };
 
 static int walk(const Context *context, const int64_t *program, int64_t words, void (*wait)(void *), void *gate) {
   for (int64_t word = 0; word < words;) {
@@ -38,7 +38,7 @@ static int walk(const Context *context, const int64_t *program, int64_t words, v
     if (wait) wait(gate);
     word += length;
   }
-  return DONE;
+  return *context->bad_input ? BAD_INPUT : DONE;
 }
 
 #if defined(__wasm__)
@@ -50,7 +50,8 @@ static int walk(const Context *context, const int64_t *program, int64_t words, v
 #endif
 
 static int run_one(const int64_t *program, int64_t words, uint8_t *const *segments) {
-  Context context = {segments, 0, 1};
+  int bad_input = 0;
+  Context context = {segments, 0, 1, &bad_input};
   if (!sound()) return UNSOUND_BEFORE;
   int status = walk(&context, program, words, NULL, NULL);
   return status != DONE ? status : sound() ? DONE : UNSOUND_AFTER;
@@ -102,7 +103,7 @@ typedef struct {
   const int64_t *program;
   int64_t words;
   Gate *gate;
-  int status;
+  int status, bad_input;
 } Worker;
 
 static void *work(void *opaque) {
@@ -126,7 +127,7 @@ EXPORT int synnergy_run(const int64_t *program, int64_t words, uint8_t *const *s
   Worker workers[MAX_THREADS];
   pthread_t ids[MAX_THREADS];
   for (int64_t i = 0; i < threads; i++)
-    workers[i] = (Worker){{segments + i * stride, i, 0}, program, words, &gate, DONE};
+    workers[i] = (Worker){{segments + i * stride, i, 0, &workers[i].bad_input}, program, words, &gate, DONE, 0};
   int64_t started = 1;
   while (started < threads && pthread_create(&ids[started], NULL, work, &workers[started]) == 0) started++;
   atomic_store_explicit(&gate.threads, started, memory_order_release);
