@@ -138,7 +138,7 @@ def test_a_follower_that_widens_the_result_stays_outside() -> None:
     assert_same(content, {"x": ordinary((3, 4), 1)})
 
 
-OTHERS = ("float64", "int32", "int64", "uint32", "uint64")
+OTHERS = ("float16", "float64", "int32", "int64", "uint32", "uint64")
 
 
 def any_numbers(shape: tuple[int, ...], dtype: str, seed: int) -> Array:
@@ -176,7 +176,7 @@ def test_gemm_of_other_types(
         shapes["c"] = c
     arrays = {name: any_numbers(shape, dtype, 5) for name, shape in shapes.items()}
     alpha, beta = factors
-    if dtype == "float64":
+    if dtype.startswith("float"):
         alpha, beta = alpha * 0.3, beta * 1.7
     node = helper.make_node(
         "Gemm", list(shapes), ["y"], transA=flags[0], transB=flags[1], alpha=alpha, beta=beta

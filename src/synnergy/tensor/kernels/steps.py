@@ -23,7 +23,7 @@ class Step(IntEnum):
     PACK_B_F32 = 64
     MATMUL_F32 = 65
     TRANSPOSE_F32 = 66
-    SCALE_F32 = 67
+    MATMUL_IN_PLACE_F32 = 67
     # products.c
     MATMUL = 68
     # move.c

@@ -8,7 +8,7 @@ import numpy as np
 
 from synnergy.tensor.kernels.program import Operand, bits
 from synnergy.tensor.kernels.steps import Step
-from synnergy.tensor.lowering.elementwise import converted
+from synnergy.tensor.lowering.elementwise import Binary, binary, converted, scalar
 from synnergy.tensor.lowering.matmul import Factor, packed
 from synnergy.tensor.lowering.registry import Site, lowers
 from synnergy.tensor.lowering.walks import broadcast
@@ -37,9 +37,7 @@ def _heads(x: Operand, heads: int, size: int) -> Heads:
 
 
 def _scaled(site: Site, x: Operand, factor: float) -> Operand:
-    result = site.builder.tensor("float32", x.shape)
-    site.builder.step(Step.SCALE_F32, result, x, x.elements, bits(factor))
-    return result
+    return binary(site.builder, Binary.MUL, x, scalar(site.builder, "float32", factor))
 
 
 def _joined(site: Site, past: Operand | None, x: Operand, sizes: Sizes, size: int) -> Operand:

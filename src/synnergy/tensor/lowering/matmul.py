@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,14 +12,18 @@ from synnergy.tensor.environment import quiet
 from synnergy.tensor.kernels.program import Argument, Buffer, Builder, Operand, bits
 from synnergy.tensor.kernels.steps import Step
 from synnergy.tensor.lowering.after import After, Kind, Layout, take_followers, words
+from synnergy.tensor.lowering.elementwise import Binary, binary, converted, scalar
 from synnergy.tensor.lowering.registry import Site, lowers
 from synnergy.tensor.operators import arguments
 
 #: What the columns of a packed matrix are padded to at most: one vector of any build.
 VECTOR = 16
-#: Element types of MATMUL, and the scratch memory that it needs.
+#: Element types of MATMUL; all others are computed in float32.
 EXACT_OR_WIDE = ("float64", "int32", "int64", "uint32", "uint64")
-PANEL = 256 * 128
+#: Scratch memory for one block of a panel.
+PANEL = 256 * 192
+#: Rows that a computed B isn't packed for: packing takes as long as their product.
+UNPACKED_ROWS = 16
 #: Dimensions of a batch that a kernel can walk.
 MAX_DIMENSIONS = 8
 
@@ -46,7 +50,7 @@ class Factor:
 
 
 def packed(builder: Builder, b: Factor, batch: Sequence[tuple[int, int]]) -> Buffer:
-    """B in panels, in the order the kernels read it; made once where it's a weight.
+    """B in panels of float32, in the order the kernels read it; made once where it's a weight.
 
     batch: size and stride of each dimension along which there is another matrix.
     """
@@ -55,8 +59,9 @@ def packed(builder: Builder, b: Factor, batch: Sequence[tuple[int, int]]) -> Buf
     walk = [word for axis in batch for word in axis]
 
     def pack(target: Builder, source: Operand, place: Buffer) -> None:
+        wide = converted(target, source, "float32")
         shape = (b.k, b.n, b.row, b.column)
-        target.step(Step.PACK_B_F32, place, source, *shape, len(batch), *walk)
+        target.step(Step.PACK_B_F32, place, wide, *shape, len(batch), *walk)
 
     if b.operand.const is not None and b.k:
         form = ("panels", b.k, b.n, b.row, b.column, *walk)
@@ -66,13 +71,50 @@ def packed(builder: Builder, b: Factor, batch: Sequence[tuple[int, int]]) -> Buf
     return place
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """c = start + a b in float32, then what follows; `start_strides` are of rows and columns."""
+
+    a: Operand
+    b: Factor
+    m: int
+    axes: Sequence[Axis] = ()
+    start: Operand | None = None
+    start_strides: tuple[int, ...] = (0, 0)
+
+    def into(self, builder: Builder, result: Operand, after: Sequence[After] = ()) -> None:
+        """Add the steps of it."""
+        b = self.b
+        distinct = [(axis.size, axis.b) for axis in self.axes if axis.b]
+        in_place = b.operand.const is None and b.operand.dtype == "float32"
+        in_place = in_place and b.column == 1 and self.m <= UNPACKED_ROWS
+        batch: list[Argument] = []
+        step = math.prod(size for size, _ in distinct)
+        for axis in self.axes:
+            if axis.b:
+                step //= axis.size
+            stride = axis.b if in_place or not axis.b else step
+            batch += [axis.size, axis.a, stride, axis.c, 0]
+        a = converted(builder, self.a, "float32")
+        start = None if self.start is None else converted(builder, self.start, "float32")
+        shape = (self.m, b.n, b.k, b.k, b.n, *self.start_strides)
+        rest: list[Argument] = [start, *shape, len(self.axes), len(after), *batch, *words(after)]
+        if in_place:
+            how = (b.row, builder.thread_scratch(PANEL))
+            builder.step(Step.MATMUL_IN_PLACE_F32, *how, result, a, b.operand, *rest)
+        else:
+            panels = packed(builder, b, distinct)
+            builder.step(Step.MATMUL_F32, result, a, panels, *rest)
+
+
 def contiguous_rows(builder: Builder, a: Operand, transposed: bool) -> Operand:
-    """A matrix as it is, or its transpose: the rows that a product walks must be contiguous."""
+    """A float32 matrix, or its transpose: the rows that a product walks must be contiguous."""
     if not transposed:
         return a
     rows, columns = a.shape
-    result = builder.tensor(a.dtype, (columns, rows))
-    builder.step(Step.TRANSPOSE_F32, result, a, columns, rows)
+    result = builder.tensor("float32", (columns, rows))
+    wide = converted(builder, a, "float32")
+    builder.step(Step.TRANSPOSE_F32, result, wide, columns, rows)
     return result
 
 
@@ -81,43 +123,48 @@ def gemm(site: Site) -> list[Operand] | None:
     a, b, c = (*site.inputs, None)[:3]
     if a is None or b is None:
         return None
-    if a.dtype != "float32":
+    if a.dtype in EXACT_OR_WIDE:
         return _gemm_of_other_types(site, a, b, c)
     node, builder = site.node, site.builder
     m, n = site.outputs[0].shape
-    result = site.result()
     if not m * n:
-        return [result]
+        return [site.result()]
     k = math.prod(a.shape) // m
-    alpha = np.float32(arguments.number(node, "alpha", 1.0))
-    beta = np.float32(arguments.number(node, "beta", 1.0))
-    start = _scaled(builder, c, beta)
+    alpha, beta = (arguments.number(node, name, 1.0) for name in ("alpha", "beta"))
+    factor = scalar(builder, a.dtype, alpha)
+    start = _scaled(builder, c, scalar(builder, a.dtype, beta))
     layout = Layout((m, n), ((0,), (1,)))
     strides = (0, 0) if start is None else layout.strides(start.shape)
     if strides is None:
         return None
-    after: list[After] = []
-    if alpha != 1:
-        after.append(After(Kind.MULTIPLY, builder.constant(np.array(alpha)), (0, 0)))
-        if start is not None:
-            after.append(After(Kind.ADD, start, strides))
-        start = None
-    after += take_followers(site.followers, builder, layout, (m, n))
-    b_strides = (1, k) if arguments.flag(node, "transB") else (n, 1)
-    panels = packed(builder, Factor(b, k, n, *b_strides), ())
+    scaled = factor.const != 1
     rows = contiguous_rows(builder, a, arguments.flag(node, "transA"))
-    fixed: list[Argument] = [m, n, k, k, n, *strides]
-    builder.step(
-        Step.MATMUL_F32, result, rows, panels, start, *fixed, 0, len(after), *words(after)
-    )
+    b_strides = (1, k) if arguments.flag(node, "transB") else (n, 1)
+    product = Product(rows, Factor(b, k, n, *b_strides), m)
+    if not scaled:
+        product = replace(product, start=start, start_strides=strides)
+    result = builder.tensor("float32", (m, n))
+    if a.dtype == "float32":
+        after: list[After] = []
+        if scaled:
+            after.append(After(Kind.MULTIPLY, factor, (0, 0)))
+            if start is not None:
+                after.append(After(Kind.ADD, start, strides))
+        after += take_followers(site.followers, builder, layout, (m, n))
+        product.into(builder, result, after)
+        return [result]
+    product.into(builder, result)
+    result = converted(builder, result, a.dtype)
+    if scaled:
+        result = binary(builder, Binary.MUL, factor, result)
+        if start is not None:
+            result = binary(builder, Binary.ADD, result, start)
     return [result]
 
 
 def _gemm_of_other_types(
     site: Site, a: Operand, b: Operand, c: Operand | None
 ) -> list[Operand] | None:
-    if a.dtype not in EXACT_OR_WIDE:
-        return None
     node, builder = site.node, site.builder
     m, n = site.outputs[0].shape
     result = site.result()
@@ -138,17 +185,15 @@ def _gemm_of_other_types(
 
 
 @quiet
-def _scaled(builder: Builder, c: Operand | None, beta: np.float32) -> Operand | None:
+def _scaled(builder: Builder, c: Operand | None, beta: Operand) -> Operand | None:
     """beta C, rounded; nothing where beta is 0. TENSOR-16"""
-    if c is None or beta == 0:
+    if c is None or beta.const == 0:
         return None
-    if beta == 1:
+    if beta.const == 1:
         return c
-    if c.const is not None:
-        return builder.constant(np.asarray(np.multiply(np.array(beta), c.const)))
-    result = builder.tensor("float32", c.shape)
-    builder.step(Step.SCALE_F32, result, c, c.elements, bits(float(beta)))
-    return result
+    if c.const is not None and beta.const is not None:
+        return builder.constant(np.asarray(np.multiply(beta.const, c.const)))
+    return binary(builder, Binary.MUL, beta, c)
 
 
 @lowers("MatMul")
@@ -156,13 +201,14 @@ def matmul(site: Site) -> list[Operand] | None:
     a, b = site.inputs
     if a is None or b is None:
         return None
-    result = site.result()
+    result, builder = site.result(), site.builder
     if not result.elements:
         return [result]
     left = a.reshaped((1, *a.shape)) if len(a.shape) == 1 else a
     right = b.reshaped((*b.shape, 1)) if len(b.shape) == 1 else b
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
     outer = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    whole = (*outer, m, n)
     axes, places = _merged(_axes(outer, left.shape, right.shape, m * n))
     rank = len(outer)
     groups = (*places, (rank,), (rank + 1,))
@@ -171,41 +217,22 @@ def matmul(site: Site) -> list[Operand] | None:
         m, axes, groups = math.prod(outer) * m, [], (tuple(range(rank + 1)), (rank + 1,))
     if len(axes) > MAX_DIMENSIONS:
         return None
-    if a.dtype == "float32":
-        layout = Layout((*outer, left.shape[-2], n), groups)
-        _matmul_f32(site, result, left, m, Factor(right, k, n, n, 1), axes, layout)
+    if a.dtype in EXACT_OR_WIDE:
+        walk: list[Argument] = [a.code, m, n, k, k, 1, n, 1, 0, 0, bits(1.0), bits(1.0)]
+        walk += [builder.thread_scratch(PANEL), len(axes)]
+        batch = [word for axis in axes for word in (axis.size, axis.a, axis.b)]
+        builder.step(Step.MATMUL, result, left, right, None, *walk, *batch)
         return [result]
-    if a.dtype not in EXACT_OR_WIDE:
-        return None
-    walk: list[Argument] = [a.code, m, n, k, k, 1, n, 1, 0, 0, bits(1.0), bits(1.0)]
-    batch = [word for axis in axes for word in (axis.size, axis.a, axis.b)]
-    scratch = site.builder.thread_scratch(PANEL)
-    site.builder.step(Step.MATMUL, result, left, right, None, *walk, scratch, len(axes), *batch)
-    return [result]
-
-
-def _matmul_f32(
-    site: Site,
-    result: Operand,
-    a: Operand,
-    m: int,
-    b: Factor,
-    axes: Sequence[Axis],
-    layout: Layout,
-) -> None:
-    after: list[After] = []
-    if layout.shape == result.shape:
-        after = take_followers(site.followers, site.builder, layout, result.shape)
-    distinct = [(axis.size, axis.b) for axis in axes if axis.b]
-    panels = packed(site.builder, b, distinct)
-    batch: list[Argument] = []
-    step = math.prod(size for size, _ in distinct)
-    for axis in axes:
-        if axis.b:
-            step //= axis.size
-        batch += [axis.size, axis.a, step if axis.b else 0, axis.c, 0]
-    fixed: list[Argument] = [None, m, b.n, b.k, b.k, b.n, 0, 0, len(axes), len(after)]
-    site.builder.step(Step.MATMUL_F32, result, a, panels, *fixed, *batch, *words(after))
+    product = Product(left, Factor(right, k, n, n, 1), m, axes)
+    if a.dtype == "float32":
+        after: list[After] = []
+        if whole == result.shape:
+            after = take_followers(site.followers, builder, Layout(whole, groups), whole)
+        product.into(builder, result, after)
+        return [result]
+    wide = builder.tensor("float32", result.shape)
+    product.into(builder, wide)
+    return [converted(builder, wide, a.dtype)]
 
 
 def _axes(

@@ -23,7 +23,7 @@ typedef struct {
 enum { BAND_ROWS = 64 };
 
 /* c, a, b, start or ABSENT, element type (F64, I32, U32, I64, U64), m, n, k, row and column stride
- * of a, b and start, alpha and beta (bits of float64), scratch memory of BLOCK * 128 bytes,
+ * of a, b and start, alpha and beta (bits of float64), scratch memory of BLOCK * WIDE bytes,
  * dimensions of the batch (<= 8), for each: size, strides of a and b.
  *
  * With alpha = 1 the sum starts from beta start, otherwise c = alpha (a b) + beta start. TENSOR-16
