@@ -15,6 +15,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import fused_wasm
+
 KERNELS = Path(__file__).resolve().parents[1] / "src" / "synnergy" / "tensor" / "kernels"
 SOURCE = KERNELS / "c" / "kernels.c"
 COMMON = (
@@ -31,7 +33,10 @@ WASM_TARGET = ("-target", "wasm32-freestanding")
 WASM_FEATURES = "generic+simd128+bulk_memory+nontrapping_fptoint+sign_ext+mutable_globals"
 #: The committed modules, by name.
 WASM = {
-    "wasm-relaxed": (f"-mcpu={WASM_FEATURES}+relaxed_simd",),
+    "wasm-relaxed": (
+        *(f"-mcpu={WASM_FEATURES}", "-DSYNNERGY_RELAXED"),
+        *(str(KERNELS / "c" / "fused.c"), "-Wl,--export=synnergy_fused"),
+    ),
     "wasm-plain": (f"-mcpu={WASM_FEATURES}", "-DSYNNERGY_PLAIN"),
 }
 #: Builds for one instruction set, the fastest first.
@@ -118,7 +123,10 @@ def build_level(kind: Platform, name: str, folder: Path) -> Path:
 
 
 def build_wasm(name: str, folder: Path) -> Path:
-    return compile_to(folder / f"{name}.wasm", (*WASM_TARGET, *WASM[name], *WASM_LINK))
+    made = compile_to(folder / f"{name}.wasm", (*WASM_TARGET, *WASM[name], *WASM_LINK))
+    if name == "wasm-relaxed":
+        made.write_bytes(fused_wasm.fuse(made.read_bytes()))
+    return made
 
 
 def build(name: str) -> None:

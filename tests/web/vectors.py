@@ -129,9 +129,28 @@ def product_cases() -> Iterator[Case]:
     functions = ("Exp", "Log", "Sigmoid", "Tanh", "Erf", "Softplus", "Gelu", "Sqrt", "Reciprocal")
     values = np.concatenate([hostile_floats((1500,), seed=3), np.linspace(-30, 30, 1501)])
     wide = np.where(np.isfinite(values), values, 0).astype(np.float32)
-    for name in functions:
-        node = helper.make_node(name, ["x"], ["y"])
-        yield name, model_of([node], {"x": ("float32", wide.shape)}, ["y"]), {"x": wide}
+    for name in (*functions, "Relu", "Sin", "Elu", "Softmax", "LogSoftmax"):
+        # Inputs are finite: what isn't comes from weights.
+        nodes = [
+            helper.make_node("Add", ["x", "w"], ["z"]),
+            helper.make_node(name, ["z"], ["y"], **({"axis": 0} if "oftmax" in name else {})),
+        ]
+        weights = {"w": np.where(np.arange(wide.size) % 5, 0, values).astype(np.float32)}
+        if "oftmax" in name:
+            weights["w"] = np.where(np.isnan(weights["w"]), 0, weights["w"])
+        model = model_of(nodes, {"x": ("float32", wide.shape)}, ["y"], weights)
+        yield name, model, {"x": wide}
+    pooled = np.where(np.arange(2 * 3 * 81) % 7, 0, values[: 2 * 3 * 81]).astype(np.float32)
+    for name in ("MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool"):
+        more = {} if "Global" in name else {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+        nodes = [
+            helper.make_node("Add", ["x", "w"], ["z"]),
+            helper.make_node(name, ["z"], ["y"], **more),
+        ]
+        weights = {"w": pooled.reshape(2, 3, 9, 9)}
+        given = np.random.default_rng(2).standard_normal((2, 3, 9, 9)).astype(np.float32)
+        model = model_of(nodes, {"x": ("float32", given.shape)}, ["y"], weights)
+        yield name, model, {"x": given}
     for name in ("Add", "Sub", "Mul", "Div", "Min", "Max"):
         node = helper.make_node(name, ["x", "w"], ["y"])
         weights = {"w": hostile_floats(wide.shape, seed=9)}

@@ -9,6 +9,7 @@ export { readInput } from "./inputs.js";
 export { type Input, type Model, readModel } from "./onnx/model.js";
 export { missingOperators, runModel } from "./onnx/run.js";
 export { ownKernels } from "./own-kernels.js";
+export { TypeCode } from "./steps.js";
 export { type NamedTensors, decodeTensors, encodeTensors } from "./tensor/encoding.js";
 export { type ElementType, type Elements, type Tensor, tensorOf } from "./tensor/types.js";
 export { type Check, type CheckName, type Evidence, type Verification, verify } from "./verify.js";

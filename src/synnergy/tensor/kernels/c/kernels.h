@@ -111,8 +111,10 @@ static inline float fma_f32(float a, float b, float c) {
   memcpy(&t, &bits, 8);
   return (float)t;
 }
-#elif defined(__wasm_relaxed_simd__)
-static inline vf fma_vf(vf a, vf b, vf c) { return __builtin_wasm_relaxed_madd_f32x4(a, b, c); }
+#elif defined(SYNNERGY_RELAXED)
+/* Stands for f32x4.relaxed_madd, which tools/fused_wasm.py puts in place of every call. */
+__attribute__((const)) vf synnergy_fused(vf a, vf b, vf c);
+static inline vf fma_vf(vf a, vf b, vf c) { return synnergy_fused(a, b, c); }
 static inline float fma_f32(float a, float b, float c) {
   return fma_vf((vf)a, (vf)b, (vf)c)[0];
 }
