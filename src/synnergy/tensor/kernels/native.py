@@ -121,6 +121,8 @@ class NativePrepared:
         known = self._arrays.get(operand)
         if known is None:
             buffer, dtype = operand.buffer, DTYPES[operand.dtype]
+            if not operand.elements:  # no segment is placed for empty constants alone
+                return np.zeros(operand.shape, dtype)
             begin = buffer.offset + operand.offset
             part = self.segments[buffer.segment][begin : begin + operand.elements * dtype.itemsize]
             known = self._arrays[operand] = part.view(dtype).reshape(operand.shape)

@@ -139,6 +139,8 @@ class WasmPrepared:
         known = self._arrays.get(operand)
         if known is None:
             dtype = DTYPES[operand.dtype]
+            if not operand.elements:  # no segment is placed for empty constants alone
+                return np.zeros(operand.shape, dtype)
             place = self._bases[operand.buffer.segment] + operand.buffer.offset + operand.offset
             whole = self.session.bytes_at(place, operand.elements * dtype.itemsize)
             known = self._arrays[operand] = whole.view(dtype).reshape(operand.shape)
