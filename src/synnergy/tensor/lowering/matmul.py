@@ -107,6 +107,19 @@ class Product:
             builder.step(Step.MATMUL_F32, result, a, panels, *rest)
 
 
+def multiply(
+    builder: Builder, result: Operand, a: Operand, b: Factor, m: int, axes: Sequence[Axis]
+) -> None:
+    """Add the steps of a product in float32 or in a type of EXACT_OR_WIDE."""
+    if result.dtype == "float32":
+        Product(a, b, m, axes).into(builder, result)
+        return
+    walk = (a.code, m, b.n, b.k, b.k, 1, b.row, b.column, 0, 0, bits(1.0), bits(1.0))
+    batch = [word for axis in axes for word in (axis.size, axis.a, axis.b)]
+    scratch = builder.thread_scratch(PANEL)
+    builder.step(Step.MATMUL, result, a, b.operand, None, *walk, scratch, len(axes), *batch)
+
+
 def contiguous_rows(builder: Builder, a: Operand, transposed: bool) -> Operand:
     """A float32 matrix, or its transpose: the rows that a product walks must be contiguous."""
     if not transposed:
@@ -217,13 +230,11 @@ def matmul(site: Site) -> list[Operand] | None:
         m, axes, groups = math.prod(outer) * m, [], (tuple(range(rank + 1)), (rank + 1,))
     if len(axes) > MAX_DIMENSIONS:
         return None
+    factor = Factor(right, k, n, n, 1)
     if a.dtype in EXACT_OR_WIDE:
-        walk: list[Argument] = [a.code, m, n, k, k, 1, n, 1, 0, 0, bits(1.0), bits(1.0)]
-        walk += [builder.thread_scratch(PANEL), len(axes)]
-        batch = [word for axis in axes for word in (axis.size, axis.a, axis.b)]
-        builder.step(Step.MATMUL, result, left, right, None, *walk, *batch)
+        multiply(builder, result, left, factor, m, axes)
         return [result]
-    product = Product(left, Factor(right, k, n, n, 1), m, axes)
+    product = Product(left, factor, m, axes)
     if a.dtype == "float32":
         after: list[After] = []
         if whole == result.shape:

@@ -30,7 +30,7 @@ _EQUATION_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Equation:
+class Equation:
     """Labels of each operand and of the output (an ellipsis' dimensions are "0", "1"…); sizes."""
 
     operands: tuple[Labels, ...]
@@ -55,7 +55,7 @@ def _operand(term: str, shape: Sequence[int]) -> Labels:
     return _term(term, [str(place) for place in reversed(range(extra))])
 
 
-def _parsed(node: Node, shapes: Sequence[Sequence[int]]) -> _Equation:
+def parsed(node: Node, shapes: Sequence[Sequence[int]]) -> Equation:
     text = node.attribute("equation")
     if not isinstance(text, str) or len(text) > _EQUATION_LIMIT:
         raise Refuse("attribute equation isn't a short text")
@@ -78,11 +78,11 @@ def _parsed(node: Node, shapes: Sequence[Sequence[int]]) -> _Equation:
     else:
         seen = [label for labels in operands for label in labels if not label.isdigit()]
         output = (*hidden, *sorted(label for label in set(seen) if seen.count(label) == 1))
-    return _Equation(operands, output, sizes)
+    return Equation(operands, output, sizes)
 
 
 @dataclass(frozen=True, slots=True)
-class _Product:
+class Product:
     """How the labels of two operands take part in one matrix product."""
 
     batch: Labels
@@ -95,16 +95,16 @@ class _Product:
         return (*self.batch, *self.rows, *self.columns)
 
 
-def _needed(equation: _Equation, position: int) -> set[str]:
+def _needed(equation: Equation, position: int) -> set[str]:
     """Labels that the output or an operand from `position` on still needs."""
     later = {label for labels in equation.operands[position:] for label in labels}
     return later | set(equation.output)
 
 
-def _product(left: Sequence[str], right: Sequence[str], needed: set[str]) -> _Product:
+def _product(left: Sequence[str], right: Sequence[str], needed: set[str]) -> Product:
     """Split labels by role; those of one operand only are all needed (summed before)."""
     shared = [label for label in left if label in right]
-    return _Product(
+    return Product(
         tuple(label for label in shared if label in needed),
         tuple(label for label in left if label not in right),
         tuple(label for label in shared if label not in needed),
@@ -116,9 +116,9 @@ def _unique(labels: Labels) -> Labels:
     return tuple(dict.fromkeys(labels))
 
 
-def _schedule(equation: _Equation) -> list[tuple[Labels, Labels, _Product]]:
+def schedule(equation: Equation) -> list[tuple[Labels, Labels, Product]]:
     """For each product: labels left of both operands once the lone ones are summed; the roles."""
-    steps: list[tuple[Labels, Labels, _Product]] = []
+    steps: list[tuple[Labels, Labels, Product]] = []
     left = _unique(equation.operands[0])
     for position in range(1, len(equation.operands)):
         right = _unique(equation.operands[position])
@@ -131,19 +131,19 @@ def _schedule(equation: _Equation) -> list[tuple[Labels, Labels, _Product]]:
     return steps
 
 
-def _dtype(node: Node, inputs: Sequence[Value | None]) -> tuple[str, _Equation]:
+def _dtype(node: Node, inputs: Sequence[Value | None]) -> tuple[str, Equation]:
     arguments.arity(node, inputs, 1, None)
     values = [arguments.required(inputs, position) for position in range(len(inputs))]
     dtype = arguments.same_dtype(values)
     arguments.one_of(values[0], _TYPES, "an operand")
-    return dtype, _parsed(node, [value.shape for value in values])
+    return dtype, parsed(node, [value.shape for value in values])
 
 
 def _einsum_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     dtype, equation = _dtype(node, inputs)
     for labels in equation.operands:
         arguments.tensor(dtype, [equation.sizes[label] for label in _unique(labels)])
-    for _, _, product in _schedule(equation):
+    for _, _, product in schedule(equation):
         arguments.tensor(dtype, [equation.sizes[label] for label in product.result])
     return [arguments.tensor(dtype, [equation.sizes[label] for label in equation.output])]
 
@@ -160,7 +160,7 @@ def _einsum_work(
     work = Work(elements=outputs[0].elements)
     for labels in equation.operands:
         work += Work(elements=count(labels), steps=0)
-    for _, _, product in _schedule(equation):
+    for _, _, product in schedule(equation):
         macs = count((*product.result, *product.terms))
         work += Work(macs=macs, elements=count(product.result), steps=0)
     return work
@@ -199,12 +199,12 @@ def _arranged(array: Array, labels: Labels, groups: Sequence[Labels]) -> Array:
 def _einsum_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     arrays = [arguments.present(inputs, position) for position in range(len(inputs))]
     dtype = arrays[0].dtype
-    equation = _parsed(node, [array.shape for array in arrays])
+    equation = parsed(node, [array.shape for array in arrays])
     sizes = equation.sizes
     # A small float is widened once for the whole expression, and rounded once at its end.
     wide = np.dtype(np.float32) if dtype == DTYPES["float16"] else dtype
     left, labels = _spread(arrays[0].astype(wide), equation.operands[0], sizes)
-    for position, (left_kept, right_kept, product) in enumerate(_schedule(equation), 1):
+    for position, (left_kept, right_kept, product) in enumerate(schedule(equation), 1):
         right, right_labels = _spread(
             arrays[position].astype(wide), equation.operands[position], sizes
         )
