@@ -147,20 +147,20 @@ static int64_t integer_power(int64_t x, int64_t y) {
 }
 BINARY(integer_power_i64, int64_t, int64_t, integer_power(x, y))
 
-#define POWER(name, T)                                                                                       \
+#define POWER(name, T, V, value)                                                                             \
   static void name(void *to, const void *from, const void *other, int64_t n, int64_t a_stride, int64_t b_stride) { \
     const T *a = from, *b = other;                                                                           \
     for (int64_t i = 0; i < n; i += VL) {                                                                    \
       int64_t count = least(VL, n - i);                                                                      \
-      vd x = (vd)1.0, y = (vd)1.0;                                                                           \
+      V x = (V)1.0f, y = (V)1.0f;                                                                            \
       for (int64_t j = 0; j < count; j++) x[j] = a[(i + j) * a_stride], y[j] = b[(i + j) * b_stride];        \
-      power_in_place(&x, &y);                                                                                \
-      for (int64_t j = 0; j < count; j++) ((T *)to)[i + j] = (T)x[j];                                        \
+      value;                                                                                                 \
+      memcpy((T *)to + i, &x, (size_t)count * sizeof(T));                                                    \
     }                                                                                                        \
   }
 static __attribute__((noinline)) void power_in_place(vd *x, const vd *y) { *x = power_vd(*x, *y); }
-POWER(power_f32, float)
-POWER(power_f64, double)
+POWER(power_f32, float, vf, x = power_vf(x, y))
+POWER(power_f64, double, vd, power_in_place(&x, &y))
 
 #define ON_FLOATS(name) [F32] = name##_f32, [F64] = name##_f64
 #define ON_WIDTHS(name)                                                                                            \

@@ -54,27 +54,6 @@ static Function *const FUNCTION_TABLE[FUNCTIONS] = {
   [F_ELU] = elu_function, [F_SELU] = selu_function, [F_CELU] = celu_function,
 };
 
-/* The last elements go through a vector of their own: reading past the end could meet another
- * thread's writes where the result takes its operand's place. */
-#define OVER_F32(value)                                                                \
-  for (int64_t i = part.begin; i < part.end; i += VL) {                                \
-    int64_t left = part.end - i;                                                       \
-    vf x = (vf)0.0f;                                                                   \
-    if (left >= VL) x = load_vf(from + i);                                             \
-    else                                                                               \
-      for (int64_t j = 0; j < left; j++) x[j] = from[i + j];                           \
-    x = value;                                                                         \
-    if (left >= VL) store_vf(to + i, x);                                               \
-    else                                                                               \
-      for (int64_t j = 0; j < left; j++) to[i + j] = x[j];                             \
-  }
-
-static vf through_f64(vf x, Function *function, double alpha, double gamma) {
-  vd wide = widened(x);
-  function(&wide, alpha, gamma);
-  return narrowed(wide);
-}
-
 /* function, element type (F32, F64), result, x, count, alpha, gamma. */
 void FUNCTION(const Context *context, const int64_t *args) {
   Function *function = FUNCTION_TABLE[args[0]];
@@ -92,15 +71,25 @@ void FUNCTION(const Context *context, const int64_t *args) {
     }
     return;
   }
-  float *to = at(context, args[2]);
-  const float *from = at(context, args[3]);
+  float *to = (float *)at(context, args[2]) + part.begin;
+  const float *from = (const float *)at(context, args[3]) + part.begin;
+  int64_t n = part.end - part.begin;
   switch (args[0]) {
-    case F_EXP: OVER_F32(exp_vf(x)) break;
-    case F_SIGMOID: OVER_F32(sigmoid_vf(x)) break;
-    case F_TANH: OVER_F32(tanh_vf(x)) break;
-    case F_ERF: OVER_F32(erf_vf(x)) break;
-    case F_GELU: OVER_F32(gelu_vf(x)) break;
-    case F_GELU_TANH: OVER_F32(gelu_tanh_vf(x)) break;
-    default: OVER_F32(through_f64(x, function, alpha, gamma)) break;
+    case F_EXP: exp_f32(to, from, n); break;
+    case F_SIGMOID: sigmoid_f32(to, from, n); break;
+    case F_TANH: tanh_f32(to, from, n); break;
+    case F_ERF: erf_f32(to, from, n); break;
+    case F_GELU: gelu_f32(to, from, n); break;
+    case F_GELU_TANH: gelu_tanh_f32(to, from, n); break;
+    default:
+      for (int64_t i = 0; i < n; i += VL) {
+        size_t size = (size_t)least(VL, n - i) * sizeof(float);
+        vf x = (vf)0.0f;
+        memcpy(&x, from + i, size);
+        vd wide = widened(x);
+        function(&wide, alpha, gamma);
+        x = narrowed(wide);
+        memcpy(to + i, &x, size);
+      }
   }
 }

@@ -169,104 +169,143 @@ static inline __attribute__((always_inline)) vd about_polynomial(const double *t
 }
 #define ABOUT_POLYNOMIAL(terms, x) about_polynomial(terms, (int)(sizeof(terms) / sizeof *(terms)), x)
 
-/* (e ** r - 1) / r for |r| < 0.347 by Chebyshev interpolation, to 2^-43. */
+/* (e ** r - 1) / r for |r| < 0.347 by Chebyshev interpolation, to 2^-37.6. */
 static const double ABOUT_EXPM1[] = {
-  0x1.0000000000000p+0, 0x1.fffffffff7067p-2, 0x1.5555555553b3cp-3, 0x1.5555557463529p-5, 0x1.1111111c5b16fp-7,
-  0x1.6c164d62635a8p-10, 0x1.a019ad41ef162p-13, 0x1.a15b19c586d58p-16, 0x1.72c7b3ac3a215p-19,
+  0x1.fffffffff606dp-1, 0x1.fffffffffe019p-2, 0x1.5555557ebf21cp-3, 0x1.55555565e487bp-5, 0x1.1110a59b13970p-7,
+  0x1.6c166b7b527ccp-10, 0x1.a17ed39f3a253p-13, 0x1.a137641712778p-16,
 };
-/* erf(z) / z in z^2 / 8 - 1 for |z| <= 4, to 2^-48. */
+/* erf(z) / z in z^2 / 8 - 1 for |z| <= 4, to 2^-42.5. */
 static const double ABOUT_ERF[] = {
-  0x1.6a040781a499cp-2, -0x1.69a0ccda3d64cp-3, 0x1.0dabaf0613ba3p-3, -0x1.b92e95c2082efp-4, 0x1.717efc7866622p-4,
-  -0x1.3215d8a93e637p-4, 0x1.ea97f1435b3b1p-5, -0x1.76e8662b934a6p-5, 0x1.0ed52c746d5a7p-5, -0x1.7034e0d4c07fbp-6,
-  0x1.d6351b2a68c30p-7, -0x1.1a03324524eb7p-7, 0x1.3e159e4055495p-8, -0x1.51e22dc762af1p-9, 0x1.52d2a857d3684p-10,
-  -0x1.41c98e7223066p-11, 0x1.212a99410147fp-12, -0x1.e8ca45225386bp-14, 0x1.8e920ca09e5a6p-15,
-  -0x1.495c9865bc3cep-16, 0x1.e1ce46763b7c0p-18, -0x1.df21589961446p-20, 0x1.597abb52dd5a7p-21,
-  -0x1.05d62bdd9912cp-21, 0x1.3bcedf8176ef1p-23,
+  0x1.6a040781a499cp-2, -0x1.69a0ccda546f8p-3, 0x1.0dabaf061aaf4p-3, -0x1.b92e95b222de8p-4, 0x1.717efc7399f2bp-4,
+  -0x1.3215da47bcb8bp-4, 0x1.ea97f23d8f9e6p-5, -0x1.76e83f36d72e4p-5, 0x1.0ed520b2f4cabp-5, -0x1.7036e95f70717p-6,
+  0x1.d6365549c3702p-7, -0x1.19f29a25d3e5ep-7, 0x1.3e0b9b08580cfp-8, -0x1.5290127053989p-9, 0x1.533b91aacf1bdp-10,
+  -0x1.3d1f5c56a5bf3p-11, 0x1.1e5a335e8a56ep-12, -0x1.09470d1cc5dc3p-13, 0x1.a7c3511e4d84dp-15,
+  -0x1.a7f85d543368dp-17, 0x1.54370a7bf7a43p-18, -0x1.33ca61b9e9205p-18, 0x1.8f8424cd1b681p-20,
 };
 
-/* f and 2 ** k with e ** x about (1 + f) 2 ** k, for |x| < 700. */
-static inline vd about_expm1(vd x, vd *scale) {
-  vd shifted = about_fma(x, (vd)INVERSE_LN2, (vd)INTEGER_SHIFT);
-  vd k = shifted - INTEGER_SHIFT;
-  vd r = about_fma(k, (vd)-LN2_LOW, about_fma(k, (vd)-LN2_HIGH, x));
-  *scale = (vd)(((vl)shifted << 52) + (1023LL << 52));
-  return r * ABOUT_POLYNOMIAL(ABOUT_EXPM1, r);
+/* r with x = r + k ln 2, and k in the low bits of *shifted; for |x| < 700. */
+static inline vd about_reduced(vd x, vl *shifted) {
+  vd k = about_fma(x, (vd)INVERSE_LN2, (vd)INTEGER_SHIFT);
+  *shifted = (vl)k;
+  return about_fma(k - INTEGER_SHIFT, (vd)-LN2, x);
 }
 static inline vd about_exp(vd x) {
-  vd scale, f = about_expm1(x, &scale);
-  return about_fma(f, scale, scale);
+  vl shifted;
+  vd r = about_reduced(x, &shifted);
+  return (vd)((vl)about_fma(r, ABOUT_POLYNOMIAL(ABOUT_EXPM1, r), (vd)1.0) + (shifted << 52));
 }
-static inline vd about_erf(vd x) {
-  vd z = at_most(at_least(x, -4.0), 4.0);
-  vd s = about_fma(z, z * 0.125, (vd)-1.0);
-  return z * ABOUT_POLYNOMIAL(ABOUT_ERF, s);
+static inline vd about_expm1(vd x) {
+  vl shifted;
+  vd r = about_reduced(x, &shifted), scale = (vd)((shifted << 52) + (1023LL << 52));
+  return about_fma(r * ABOUT_POLYNOMIAL(ABOUT_EXPM1, r), scale, scale - 1.0);
+}
+static inline vd about_erf(vd z) {
+  return z * ABOUT_POLYNOMIAL(ABOUT_ERF, about_fma(z, z * 0.125, (vd)-1.0));
+}
+
+static inline vf abs_vf(vf x) { return (vf)((vi)x & INT32_MAX); }
+static inline vf copysign_vf(vf x, vf sign) { return (vf)((vi)x | ((vi)sign & INT32_MIN)); }
+static inline vf at_most_vf(vf x, float bound) { return x > bound ? (vf)bound : x; }
+static inline vf at_least_vf(vf x, float bound) { return x < bound ? (vf)bound : x; }
+static inline int none_vf(vi mask) { return !__builtin_reduce_or(mask); }
+
+/* Whether no lane of y is within 2^17 of its last places, 2^-36 of it, of the middle between two
+ * float32. Says nothing of results that are subnormal in float32, or beyond it. */
+static inline int settled_near(vd y) {
+  enum { MARGIN = 1 << 17, HALF = 1 << 28 };
+  return none((((vl)y + (MARGIN - HALF)) & (2 * HALF - 2 * MARGIN)) == 0);
 }
 
 /* Whether all between low and high round to one float32 in every lane: the result. */
 static inline int settled(vd low, vd high, vf *result) {
   *result = narrowed(low);
-  return !__builtin_reduce_or((vi)*result ^ (vi)narrowed(high));
-}
-/* The same for y, off by 2^-39 of itself at most. */
-static inline int settled_near(vd y, vf *result) {
-  return settled(y * (1.0 - 0x1p-39), y * (1.0 + 0x1p-39), result);
+  return none_vf((vi)*result ^ (vi)narrowed(high));
 }
 
-#define EXACTLY(name)                                                        \
-  static inline __attribute__((noinline)) void name##_exactly(vf *x) {       \
-    *x = narrowed(name##_vd(widened(*x)));                                   \
-  }
-EXACTLY(exp) EXACTLY(sigmoid) EXACTLY(tanh) EXACTLY(erf) EXACTLY(gelu) EXACTLY(gelu_tanh)
-#undef EXACTLY
 
-static inline vf exp_vf(vf x) {
-  vf result;
-  if (settled_near(about_exp(at_most(at_least(widened(x), -700.0), 700.0)), &result)) return result;
-  exp_exactly(&x);
-  return x;
+/* name_settled: the float32 results by the shorter formula, and whether they count. */
+
+/* Up to -104 it is 0, and results from there to -87.3 are subnormal; from 88.8 on it is infinite. */
+static inline int exp_settled(vf x, vf *result) {
+  vd y = about_exp(widened(at_most_vf(at_least_vf(x, -104.0f), 89.0f)));
+  *result = narrowed(y);
+  return settled_near(y) && none_vf(((x > -104.0f) & (x < -87.3f)) | ((x > 88.7f) & (x < 88.8f)));
 }
 
-static inline vf sigmoid_vf(vf x) {
-  vf result;
-  vd wide = widened(x), e = about_exp(at_least(-abs_vd(wide), -700.0));
-  if (settled_near((wide < 0.0 ? e : (vd)1.0) / (1.0 + e), &result)) return result;
-  sigmoid_exactly(&x);
-  return x;
+static inline int sigmoid_settled(vf x, vf *result) {
+  vd e = about_exp(widened(at_least_vf(-abs_vf(x), -104.0f)));
+  vd y = (widened(x) < 0.0 ? e : (vd)1.0) / (1.0 + e);
+  *result = narrowed(y);
+  return settled_near(y) && none_vf((x > -104.0f) & (x < -87.3f));
 }
 
-static inline vf tanh_vf(vf x) {
-  vf result;
-  vd wide = widened(x), scale, f = about_expm1(2.0 * at_most(abs_vd(wide), 22.0), &scale);
-  vd t = about_fma(f, scale, scale - 1.0);
-  if (settled_near(copysign_vd(t / (t + 2.0), wide), &result)) return result;
-  tanh_exactly(&x);
-  return x;
+/* From 9.02 on it is 1. Subnormal results are x itself. */
+static inline int tanh_settled(vf x, vf *result) {
+  vf size = at_most_vf(abs_vf(x), 10.0f);
+  vd t = about_expm1(widened(size + size)), y = t / (t + 2.0);
+  *result = copysign_vf(narrowed(y), x);
+  return settled_near(y);
 }
 
-static inline vf erf_vf(vf x) {
-  vf result;
-  if (settled_near(about_erf(widened(x)), &result)) return result;
-  erf_exactly(&x);
-  return x;
+/* From 3.83 on it is 1. */
+static inline int erf_settled(vf x, vf *result) {
+  vd y = about_erf(widened(at_most_vf(at_least_vf(x, -4.0f), 4.0f)));
+  vf size = abs_vf(x);
+  *result = narrowed(y);
+  return settled_near(y) && none_vf((size > 0.0f) & (size < 0x1p-120f));
 }
 
 /* x / 2 (1 + erf(x / sqrt 2)). Below zero the sum cancels: its error is absolute. */
-static inline vf gelu_vf(vf x) {
-  vf result;
-  vd wide = widened(x), y = 0.5 * wide * (1.0 + about_erf(wide * ROOT_HALF)), error = wide * 0x1p-44;
-  if (none(wide < -5.65) && settled(y - error, y + error, &result)) return result;
-  gelu_exactly(&x);
-  return x;
+static inline int gelu_settled(vf x, vf *result) {
+  vd wide = widened(x), erf = about_erf(widened(at_most_vf(x, 5.65f)) * ROOT_HALF);
+  vd y = 0.5 * wide * (1.0 + erf), error = wide * 0x1p-41;
+  return settled(y - error, y + error, result) && none_vf(x < -5.65f);
 }
 
 /* x / 2 (1 + tanh(u)) = x / (1 + e ** -2u), the left side rounded to 2^-52. */
-static inline vf gelu_tanh_vf(vf x) {
-  vf result;
+static inline int gelu_tanh_settled(vf x, vf *result) {
   vd wide = widened(x), e = about_exp(at_most(at_least(-2.0 * gelu_inner(wide), -700.0), 700.0));
-  vd y = wide / (1.0 + e), error = abs_vd(y) * 0x1p-39 + abs_vd(wide) * 0x1p-51;
-  if (settled(y - error, y + error, &result)) return result;
-  gelu_tanh_exactly(&x);
-  return x;
+  vd y = wide / (1.0 + e), error = abs_vd(y) * 0x1p-36 + abs_vd(wide) * 0x1p-51;
+  return settled(y - error, y + error, result);
 }
+
+/* name_vf: one vector. name_f32: `n` elements, which may be replaced in place; vectors that aren't
+ * settled wait until the end, so that nothing is called between the others. */
+#define THROUGH_F64(name)                                                                  \
+  static inline __attribute__((noinline)) void name##_exactly(vf *x) {                     \
+    *x = narrowed(name##_vd(widened(*x)));                                                 \
+  }                                                                                        \
+  static inline vf name##_vf(vf x) {                                                       \
+    vf result;                                                                             \
+    if (name##_settled(x, &result)) return result;                                         \
+    name##_exactly(&x);                                                                    \
+    return x;                                                                              \
+  }                                                                                        \
+  static inline __attribute__((noinline)) void name##_f32(float *to, const float *from, int64_t n) { \
+    enum { PIECE = 32 };                                                                   \
+    vf waiting[PIECE];                                                                     \
+    int64_t places[PIECE];                                                                 \
+    for (int64_t begin = 0; begin + VL <= n; begin += PIECE * VL) {                        \
+      int64_t count = 0, end = least(n - VL, begin + (PIECE - 1) * VL);                    \
+      for (int64_t i = begin; i <= end; i += VL) {                                         \
+        vf x = load_vf(from + i), result;                                                  \
+        int done = name##_settled(x, &result);                                             \
+        store_vf(to + i, result);                                                          \
+        waiting[count] = x, places[count] = i;                                             \
+        count += !done;                                                                    \
+      }                                                                                    \
+      for (int64_t i = 0; i < count; i++) {                                                \
+        name##_exactly(&waiting[i]);                                                       \
+        store_vf(to + places[i], waiting[i]);                                              \
+      }                                                                                    \
+    }                                                                                      \
+    if (n % VL) {                                                                          \
+      vf x = (vf)0.0f;                                                                     \
+      memcpy(&x, from + n - n % VL, (size_t)(n % VL) * 4);                                 \
+      x = name##_vf(x);                                                                    \
+      memcpy(to + n - n % VL, &x, (size_t)(n % VL) * 4);                                   \
+    }                                                                                      \
+  }
+THROUGH_F64(exp) THROUGH_F64(sigmoid) THROUGH_F64(tanh) THROUGH_F64(erf) THROUGH_F64(gelu) THROUGH_F64(gelu_tanh)
 
 #endif

@@ -2,7 +2,7 @@
 #include "walk.h"
 
 typedef float block __attribute__((ext_vector_type(8)));
-enum { BLOCK_SIDE = 8, TILE_SIDE = 16 };
+enum { BLOCK_SIDE = 8, TILE_SIDE = 16, LONG_STRIP = 512 };
 
 #define INTERLEAVE(a, b, low, high)                                      \
   block low = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);    \
@@ -24,7 +24,13 @@ static inline void transpose_block(float *result, int64_t down, const float *x, 
 
 /* result[i r + j] = x[i + j s] for i < rows, j < columns. */
 #define TRANSPOSE_OF(T)                                                                                      \
-  static void transpose_##T(T *restrict result, const T *restrict x, int64_t rows, int64_t columns, int64_t r, int64_t s) { \
+  static void transpose_##T(T *restrict result, const T *restrict x, int64_t rows, int64_t columns, int64_t r, \
+                            int64_t s) {                                                                     \
+    if (columns < BLOCK_SIDE) {                                                                              \
+      for (int64_t j = 0; j < columns; j++)                                                                  \
+        for (int64_t i = 0; i < rows; i++) result[i * r + j] = x[i + j * s];                                 \
+      return;                                                                                                \
+    }                                                                                                        \
     for (int64_t top = 0; top < columns; top += TILE_SIDE)                                                   \
       for (int64_t i = 0; i < rows; i++)                                                                     \
         for (int64_t j = top; j < least(columns, top + TILE_SIDE); j++) result[i * r + j] = x[i + j * s];    \
@@ -34,7 +40,7 @@ TRANSPOSE_OF(uint8_t) TRANSPOSE_OF(uint16_t) TRANSPOSE_OF(uint32_t) TRANSPOSE_OF
 static void transpose_words(uint32_t *restrict result, const uint32_t *restrict x, int64_t rows, int64_t columns,
                             int64_t r, int64_t s) {
   int64_t i = 0, whole = columns - columns % BLOCK_SIDE;
-  for (; i + BLOCK_SIDE <= rows; i += BLOCK_SIDE) {
+  for (; whole && i + BLOCK_SIDE <= rows; i += BLOCK_SIDE) {
     for (int64_t j = 0; j < whole; j += BLOCK_SIDE)
       transpose_block((float *)(result + i * r + j), r, (const float *)(x + i + j * s), s);
     transpose_uint32_t(result + i * r + whole, x + i + whole * s, BLOCK_SIDE, columns - whole, r, s);
@@ -70,17 +76,18 @@ void COPY(const Context *context, const int64_t *args) {
   uint8_t *result = at(context, args[1]);
   const uint8_t *x = at(context, args[2]);
   if (rank >= 2 && r[rank - 1] == 1 && s[rank - 2] == 1 && s[rank - 1] != 0) {
-    int64_t rows = sizes[rank - 2], columns = sizes[rank - 1], strips = (rows + TILE_SIDE - 1) / TILE_SIDE;
+    int64_t rows = sizes[rank - 2], columns = sizes[rank - 1];
+    int64_t strip = columns < BLOCK_SIDE ? LONG_STRIP : TILE_SIDE, strips = (rows + strip - 1) / strip;
     Range part = share(context, product_of(sizes, rank - 2) * strips, 1);
     for (int64_t item = part.begin; item < part.end; item++) {
-      int64_t top = item % strips * TILE_SIDE, rest = item / strips, to = top * r[rank - 2], from = top;
+      int64_t top = item % strips * strip, rest = item / strips, to = top * r[rank - 2], from = top;
       for (int64_t axis = rank - 3; axis >= 0; axis--) {
         to += rest % sizes[axis] * r[axis], from += rest % sizes[axis] * s[axis];
         rest /= sizes[axis];
       }
       void *place = result + to * size;
       const void *source = x + from * size;
-      int64_t count = least(TILE_SIDE, rows - top);
+      int64_t count = least(strip, rows - top);
       switch (size) {
         case 1: transpose_uint8_t(place, source, count, columns, r[rank - 2], s[rank - 1]); break;
         case 2: transpose_uint16_t(place, source, count, columns, r[rank - 2], s[rank - 1]); break;
@@ -121,6 +128,9 @@ static inline void move_bytes(uint8_t *to, const uint8_t *from, int64_t bytes) {
   }
 }
 
+#define GATHER_RUN(T)        \
+  for (T *place = (T *)to; i < end; i++) *place++ = ((const T *)from)[index_at(context, indices, args[3], i, size)];
+
 /* result, data, indices, the indices' element type, blocks of data, elements of its axis, indices,
  * bytes of what one index takes: result[block, i] = data[block, indices[i]]. */
 void GATHER(const Context *context, const int64_t *args) {
@@ -129,11 +139,20 @@ void GATHER(const Context *context, const int64_t *args) {
   const void *indices = at(context, args[2]);
   int64_t size = args[5], count = args[6], bytes = args[7];
   Range part = share(context, args[4] * count, most(1, 64 / bytes));
-  int64_t block = count ? part.begin / count : 0, i = count ? part.begin % count : 0;
-  for (int64_t item = part.begin; item < part.end; item++) {
-    int64_t index = index_at(context, indices, args[3], i, size);
-    move_bytes(result + item * bytes, data + (block * size + index) * bytes, bytes);
-    if (++i == count) i = 0, block++;
+  for (int64_t item = part.begin; item < part.end;) {
+    int64_t block = item / count, i = item % count, end = least(count, i + part.end - item);
+    uint8_t *to = result + item * bytes;
+    const uint8_t *from = data + block * size * bytes;
+    item += end - i;
+    switch (bytes) {
+      case 1: GATHER_RUN(uint8_t) break;
+      case 2: GATHER_RUN(uint16_t) break;
+      case 4: GATHER_RUN(uint32_t) break;
+      case 8: GATHER_RUN(uint64_t) break;
+      default:
+        for (; i < end; i++, to += bytes)
+          memcpy(to, from + index_at(context, indices, args[3], i, size) * bytes, (size_t)bytes);
+    }
   }
 }
 

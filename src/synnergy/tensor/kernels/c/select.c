@@ -31,6 +31,29 @@ static inline int64_t rank_for_extreme(const void *x, int64_t type, int64_t i, i
   return largest ? ~key : type <= F64 && key == INT64_MAX ? INT64_MIN : key;
 }
 
+/* The first place of the largest (smallest) of n float32 side by side, or -1 where there's a NaN. */
+static int64_t first_extreme_f32(const float *x, int64_t n, int64_t largest) {
+  vf best = (vf)x[0];
+  vi nan = (vi)0;
+  int64_t i = 0;
+  for (; i + VL <= n; i += VL) {
+    vf value = load_vf(x + i);
+    nan |= value != value;
+    best = (largest ? value > best : value < best) ? value : best;
+  }
+  float extreme = best[0];
+  for (int64_t j = 0; j < n - i + VL; j++) {
+    float value = j < VL ? best[j] : x[i + j - VL];
+    if (value != value) return -1;
+    extreme = (largest ? value > extreme : value < extreme) ? value : extreme;
+  }
+  if (__builtin_reduce_or(nan)) return -1;
+  int64_t place = 0;
+  while (place + VL <= n && !__builtin_reduce_or(load_vf(x + place) == extreme)) place += VL;
+  while (x[place] != extreme) place++;
+  return place;
+}
+
 /* element type, result (int64), x, blocks, elements of the axis, inner elements, whether the
  * largest is wanted, whether the last of equals. SHAPE-60 */
 void EXTREME_INDEX(const Context *context, const int64_t *args) {
@@ -40,6 +63,10 @@ void EXTREME_INDEX(const Context *context, const int64_t *args) {
   Range part = share(context, args[3] * inner, 8);
   for (int64_t item = part.begin; item < part.end; item++) {
     int64_t begin = item / inner * size * inner + item % inner, place = 0;
+    if (type == F32 && inner == 1 && !last) {
+      result[item] = first_extreme_f32((const float *)x + begin, size, args[6]);
+      if (result[item] >= 0) continue;
+    }
     int64_t best = rank_for_extreme(x, type, begin, args[6]);
     for (int64_t i = 1; i < size; i++) {
       int64_t rank = rank_for_extreme(x, type, begin + i * inner, args[6]);
@@ -138,17 +165,21 @@ void RUNNING_TOTAL(const Context *context, const int64_t *args) {
   {                                                                                                    \
     T *result = at(context, args[1]);                                                                  \
     const T *x = at(context, args[2]), *weights = at(context, args[4]);                                \
+    int64_t block = part.begin / after, i = part.begin % after;                                        \
     for (int64_t item = part.begin; item < part.end; item++) {                                         \
-      int64_t block = item / after, i = item % after;                                                  \
+      const int64_t *index = indices + i * taps;                                                       \
+      const T *from = x + block * before * inner, *weight = weights + i * taps;                        \
       T *restrict to = result + item * inner;                                                          \
-      for (int64_t tap = 0; tap < taps; tap++) {                                                       \
-        const T *from = x + (block * before + indices[i * taps + tap]) * inner;                        \
-        T weight = weights[i * taps + tap];                                                            \
-        if (tap)                                                                                       \
-          for (int64_t j = 0; j < inner; j++) to[j] = to[j] + from[j] * weight;                        \
-        else                                                                                           \
-          for (int64_t j = 0; j < inner; j++) to[j] = from[j] * weight;                                \
-      }                                                                                                \
+      if (taps == 2) {                                                                                 \
+        const T *a = from + index[0] * inner, *b = from + index[1] * inner;                            \
+        for (int64_t j = 0; j < inner; j++) to[j] = a[j] * weight[0] + b[j] * weight[1];               \
+      } else                                                                                           \
+        for (int64_t j = 0; j < inner; j++) {                                                          \
+          T total = from[index[0] * inner + j] * weight[0];                                            \
+          for (int64_t tap = 1; tap < taps; tap++) total += from[index[tap] * inner + j] * weight[tap]; \
+          to[j] = total;                                                                               \
+        }                                                                                              \
+      if (++i == after) i = 0, block++;                                                                \
     }                                                                                                  \
   }
 

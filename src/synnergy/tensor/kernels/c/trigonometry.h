@@ -190,4 +190,30 @@ static inline vd power_vd(vd x, vd y) {
   return ((y == 0.0) | (x == 1.0)) ? (vd)1.0 : result;
 }
 
+/* |y| below 2^23 rounded to an integer, ties to even. */
+static inline vf rint_size_vf(vf size) { return (size + 0x1p23f) - 0x1p23f; }
+
+/* e ** (y ln |x|) where that is an ordinary float32, with a sign for negative x. */
+static inline int power_settled(vf x, vf y, vf *result) {
+  vf size = abs_vf(x), y_size = abs_vf(y), half = y_size * 0.5f;
+  vi integral = (y_size >= 0x1p23f) | (rint_size_vf(y_size) == y_size);
+  vi odd = integral & (y_size < 0x1p24f) & (half < 0x1p23f) & (rint_size_vf(half) != half);
+  vd power = widened(y) * log_vd(widened(size == 0.0f ? (vf)1.0f : size));
+  vd magnitude = about_exp(at_most(at_least(power, -700.0), 700.0));
+  vf near = narrowed(power), value = size == 0.0f ? (vf)0.0f : narrowed(magnitude);
+  *result = (vf)((vi)value | ((vi)x & odd & INT32_MIN));
+  vi special = ((x < 0.0f) & ~integral) | ~(size < __builtin_inff()) | ~(y_size < __builtin_inff());
+  special |= ((size == 0.0f) & ~(y > 0.0f)) | (near < -87.3f) | (near > 88.7f);
+  return settled_near(magnitude) && none_vf(special);
+}
+static inline __attribute__((noinline)) void power_exactly(vf *x, const vf *y) {
+  *x = narrowed(power_vd(widened(*x), widened(*y)));
+}
+static inline vf power_vf(vf x, vf y) {
+  vf result;
+  if (power_settled(x, y, &result)) return result;
+  power_exactly(&x, &y);
+  return x;
+}
+
 #endif
