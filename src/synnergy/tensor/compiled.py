@@ -21,7 +21,7 @@ from synnergy.tensor.kernels.program import DTYPE_CODES, Builder, Operand, Progr
 from synnergy.tensor.kernels.runtime import Prepared, Session
 from synnergy.tensor.kernels.steps import Step
 from synnergy.tensor.liveness import LifetimeCache, subgraphs
-from synnergy.tensor.lowering.registry import LOWERINGS, Site
+from synnergy.tensor.lowering.registry import LABELLING, LOWERINGS, Site
 from synnergy.tensor.operators.registry import OPERATORS
 from synnergy.tensor.types import DTYPES, Array, Graph, Node, TensorType, ValueType
 
@@ -56,9 +56,17 @@ class Compiled:
     parts: tuple[Part, ...]
     inputs: Mapping[str, Operand]
     values: Mapping[str, Operand]
+    labels: Mapping[str, Array]
     constants: Mapping[str, Array]
     outputs: tuple[tuple[str, ValueType], ...]
     whole: bool
+
+
+def _plain(kind: ValueType) -> TensorType:
+    """A type as kernels see it: maps are the matrix of their numbers."""
+    if isinstance(kind, TensorType):
+        return kind
+    return TensorType(kind.dtype, (kind.rows, len(kind.labels)))
 
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +79,7 @@ class Lowering:
     lifetimes: LifetimeCache
     builder: Builder
     values: dict[str, Operand] = field(default_factory=dict[str, Operand])
+    labels: dict[str, Array] = field(default_factory=dict[str, Array])
     parts: list[Part] = field(default_factory=list[Part])
     done: set[int] = field(default_factory=set[int])
     _begin: int = 0
@@ -92,7 +101,7 @@ class Lowering:
 
     def operand(self, name: str) -> Operand | None:
         """Where a value is for the kernels; None where it is left out or they can't hold it."""
-        if not name:
+        if not name or name in self.labels:
             return None
         known = self.values.get(name)
         if known is None:
@@ -130,13 +139,17 @@ class Lowering:
         given = zip(node.inputs, inputs, strict=True)
         if any(name and operand is None for name, operand in given):
             return False
-        kinds = [kind for kind in types if isinstance(kind, TensorType) and kind.dtype in _HELD]
-        if len(kinds) != len(types):
+        kinds = tuple(_plain(kind) for kind in types)
+        texts = any(kind.dtype not in _HELD for kind in kinds)
+        if texts and (node.domain, node.operator) not in LABELLING:
             return False
         self._at = index
-        results = lower(Site(node, inputs, tuple(kinds), self.builder, self))
+        site = Site(node, inputs, kinds, self.builder, self)
+        results = lower(site)
         if results is None:
             return False
+        for place, labels in site.labels.items():
+            self.labels[node.outputs[place]] = labels
         last = self.graph.nodes[self._at]
         for name, operand in zip(last.outputs, results, strict=False):
             if name:
@@ -228,7 +241,8 @@ def compile_graph(
     whole = all(canonical) and len(given) == len(inputs)
     whole = whole and not any(isinstance(part, HostNode) for part in parts)
     values = lowering.values
-    return Compiled(program, parts, given, values, constants, specialised.outputs, whole)
+    labels = lowering.labels
+    return Compiled(program, parts, given, values, labels, constants, specialised.outputs, whole)
 
 
 @dataclass(slots=True, eq=False)
@@ -243,7 +257,11 @@ class RunScope:
         if name in self.kept:
             return self.kept[name]
         constant = self.compiled.constants.get(name)
-        return self.prepared.array(self.compiled.values[name]) if constant is None else constant
+        if constant is not None:
+            return constant
+        array = self.prepared.array(self.compiled.values[name])
+        labels = self.compiled.labels.get(name)
+        return array if labels is None else labels[array]
 
 
 def run_host(part: HostNode, scope: RunScope, graph: Graph, lifetimes: LifetimeCache) -> None:
@@ -276,10 +294,19 @@ def run_compiled(
                 memory.array(operand)[...] = arrays[name]
             memory.run(0, len(compiled.program.words))
             values = compiled.values
-            return [
+            results = [
                 (name, kind, memory.array(values[name]).copy()) for name, kind in compiled.outputs
             ]
+            return _labelled(results, compiled.labels) if compiled.labels else results
         return _run_parts(compiled, memory, arrays, graph, lifetimes)
+
+
+def _labelled(results: list[NamedTensor], labels: Mapping[str, Array]) -> list[NamedTensor]:
+    """Texts in the place of their numbers."""
+    return [
+        (name, kind, labels[name][array] if name in labels else array)
+        for name, kind, array in results
+    ]
 
 
 @quiet

@@ -62,6 +62,18 @@ class Step(IntEnum):
     # ml.c
     SCORES_F32 = 336
     CHOOSE_F32 = 337
+    # columns.c
+    IMPUTE = 344
+    BINARIZE = 345
+    NORMALIZE_COLUMNS = 346
+    PUT_COLUMNS = 347
+    TAKE_COLUMNS = 348
+    LOOK_UP = 349
+    ONE_HOT_COLUMNS = 350
+    # svm.c
+    DISTANCES = 360
+    DECIDE_PAIRS = 361
+    COUPLE_PAIRS = 362
     # attention.c
     ATTENTION_SHARES = 384
     JOIN_CACHE = 385

@@ -10,11 +10,11 @@ along (`site.follower`), where that keeps every bit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from synnergy.tensor.kernels.program import Builder, Operand
-from synnergy.tensor.types import Node, TensorType
+from synnergy.tensor.types import Array, Node, TensorType
 
 
 class Followers(Protocol):
@@ -33,13 +33,18 @@ class Followers(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Site:
-    """A node to lower: its inputs, the types of its outputs, and where the steps go."""
+    """A node to lower: its inputs, the types of its outputs, and where the steps go.
+
+    labels: for outputs of texts, what their numbers stand for: kernels give an int64 tensor of
+    places in this array.
+    """
 
     node: Node
     inputs: list[Operand | None]
     outputs: tuple[TensorType, ...]
     builder: Builder
     followers: Followers
+    labels: dict[int, Array] = field(default_factory=dict[int, Array])
 
     def result(self, position: int = 0) -> Operand:
         """Fresh memory for an output."""
@@ -50,9 +55,11 @@ class Site:
 Lower = Callable[[Site], "list[Operand] | None"]
 
 LOWERINGS: dict[tuple[str, str], Lower] = {}
+#: Operators whose lowerings know outputs of texts.
+LABELLING: set[tuple[str, str]] = set()
 
 
-def lowers(*names: str, domain: str = "") -> Callable[[Lower], Lower]:
+def lowers(*names: str, domain: str = "", labelling: bool = False) -> Callable[[Lower], Lower]:
     """Declare a lowering for these operators. Raises ValueError where one is taken."""
 
     def declare(lower: Lower) -> Lower:
@@ -60,6 +67,8 @@ def lowers(*names: str, domain: str = "") -> Callable[[Lower], Lower]:
             if (domain, name) in LOWERINGS:
                 raise ValueError(f"operator {domain or 'ai.onnx'}::{name} is lowered twice")
             LOWERINGS[(domain, name)] = lower
+            if labelling:
+                LABELLING.add((domain, name))
         return lower
 
     return declare

@@ -7,7 +7,7 @@ import numpy as np
 from synnergy.tensor.kernels.program import Operand
 from synnergy.tensor.kernels.steps import Step
 from synnergy.tensor.lowering import forests
-from synnergy.tensor.lowering.ml import final_scores, transform_code
+from synnergy.tensor.lowering.ml import final_scores, label_table, transform_code
 from synnergy.tensor.lowering.registry import Site, lowers
 from synnergy.tensor.operators import ml_attributes as read
 from synnergy.tensor.operators import ml_trees as reference
@@ -112,7 +112,7 @@ def ensemble(site: Site) -> list[Operand] | None:
     return None if result is None else [result]
 
 
-@lowers("TreeEnsembleClassifier", domain=read.DOMAIN)
+@lowers("TreeEnsembleClassifier", domain=read.DOMAIN, labelling=True)
 def classifier(site: Site) -> list[Operand] | None:
     x = site.inputs[0]
     if x is None or not x.elements:
@@ -127,7 +127,7 @@ def classifier(site: Site) -> list[Operand] | None:
     builder.step(
         Step.FOREST_CLASSES,
         *(labels, result, scores, seen, base, *scores.shape, scores.code, len(model.base)),
-        *(transform_code(model.transform), builder.constant(model.classes.values)),
+        *(transform_code(model.transform), label_table(site, model.classes)),
         *(model.single, model.positive, builder.thread_scratch(4 * count)),
     )
     return [labels, result]

@@ -16,7 +16,7 @@ from synnergy.tensor.types import Array, Node, Refuse, TensorType, Value, ValueT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Linear:
+class Linear:
     """Coefficients as features × targets, intercepts by target (None: none), post transform."""
 
     coefficients: Array
@@ -32,16 +32,16 @@ class _Linear:
         return numerics.matmul(read.narrowed(read.matrix(x)), self.coefficients, self.intercepts)
 
 
-def _linear(node: Node, targets: int, intercepts: Array) -> _Linear:
+def _linear(node: Node, targets: int, intercepts: Array) -> Linear:
     flat = read.floats(node, "coefficients")
     if not 0 < targets <= len(flat) or len(flat) % targets:
         raise Refuse(f"{len(flat)} coefficients for {targets} targets")
     matrix = np.ascontiguousarray(flat.reshape(targets, -1).T)
     start = intercepts if len(intercepts) else None
-    return _Linear(matrix, start, scores.post_transform(node))
+    return Linear(matrix, start, scores.post_transform(node))
 
 
-def _check_features(model: _Linear, features: int) -> None:
+def _check_features(model: Linear, features: int) -> None:
     if model.coefficients.shape[0] != features:
         expected = model.coefficients.shape[0]
         raise Refuse(f"coefficients for {expected} features, input has {features}")
@@ -61,7 +61,8 @@ def _work(
 
 
 @lru_cache(maxsize=64)
-def _classifier(node: Node) -> tuple[_Linear, read.Labels]:
+def classifier(node: Node) -> tuple[Linear, read.Labels]:
+    """The node's model. Raises Refuse."""
     classes = read.labels(node, "classlabels_ints", "classlabels_strings")
     intercepts = read.floats(node, "intercepts")
     read.integer(node, "multi_class", 0)
@@ -77,13 +78,13 @@ def _classifier(node: Node) -> tuple[_Linear, read.Labels]:
 
 def _infer_classifier(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     rows, features = read.matrix_shape(read.required(inputs, 1)[0])
-    model, classes = _classifier(node)
+    model, classes = classifier(node)
     _check_features(model, features)
     return [TensorType(classes.dtype, (rows,)), TensorType("float32", (rows, classes.count))]
 
 
 def _run_classifier(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
-    model, classes = _classifier(node)
+    model, classes = classifier(node)
     raw = model.score(read.given(inputs))
     if model.targets == 1:
         score = raw[:, 0]
@@ -99,7 +100,8 @@ register("LinearClassifier", _infer_classifier, _run_classifier, _work, domain=r
 
 
 @lru_cache(maxsize=64)
-def _regressor(node: Node) -> _Linear:
+def regressor(node: Node) -> Linear:
+    """The node's model. Raises Refuse."""
     targets = read.integer(node, "targets", 1)
     intercepts = read.floats(node, "intercepts")
     if len(intercepts) not in (0, targets):
@@ -109,13 +111,13 @@ def _regressor(node: Node) -> _Linear:
 
 def _infer_regressor(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     rows, features = read.matrix_shape(read.required(inputs, 1)[0])
-    model = _regressor(node)
+    model = regressor(node)
     _check_features(model, features)
     return [TensorType("float32", (rows, model.targets))]
 
 
 def _run_regressor(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
-    model = _regressor(node)
+    model = regressor(node)
     raw = model.score(read.given(inputs))
     if model.targets > 1 or model.transform == "PROBIT":
         raw = scores.transform(raw, model.transform)

@@ -39,7 +39,7 @@ _DEFAULTS: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Table:
+class Table:
     """Exact look-up from elements of one type to elements of another.
 
     Python's equality is ONNX's here: +0 equals -0. NaN keys are kept apart, as NaN equals nothing.
@@ -103,14 +103,15 @@ def _default(node: Node, dtype: str) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _encoder(node: Node, key_dtype: str) -> _Table:
+def encoder(node: Node, key_dtype: str) -> Table:
+    """LabelEncoder's table for inputs of this type. Raises Refuse."""
     if node.opset < 2:
         names = read.strings(node, "classes_strings")
         if key_dtype == "string":
             numbers = {name: index for index, name in enumerate(names)}
-            return _Table("string", "int64", numbers, read.integer(node, "default_int64", -1))
+            return Table("string", "int64", numbers, read.integer(node, "default_int64", -1))
         default = read.text(node, "default_string", "_Unused")
-        return _Table("int64", "string", dict(enumerate(names)), default)
+        return Table("int64", "string", dict(enumerate(names)), default)
     keys, values = _one_of(node, "keys", node.opset), _one_of(node, "values", node.opset)
     if len(keys) != len(values):
         raise Refuse(f"{len(keys)} keys for {len(values)} values")
@@ -121,13 +122,13 @@ def _encoder(node: Node, key_dtype: str) -> _Table:
     for key, value in zip(keys.tolist(), values.tolist(), strict=True):
         table.setdefault(key, value)
     dtype = _dtype_name(values)
-    return _Table(_dtype_name(keys), dtype, table, _default(node, dtype), nan)
+    return Table(_dtype_name(keys), dtype, table, _default(node, dtype), nan)
 
 
 def _infer_encoder(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     (x,) = read.required(inputs, 1)
     given = read.typed(x, ("string", "int64") if node.opset < 2 else _ENCODED)
-    table = _encoder(node, given.dtype)
+    table = encoder(node, given.dtype)
     if table.key_dtype != given.dtype:
         raise Refuse(f"keys of type {table.key_dtype} for an input of type {given.dtype}")
     return [TensorType(table.value_dtype, given.shape)]
@@ -135,7 +136,7 @@ def _infer_encoder(node: Node, inputs: Sequence[Value | None], scope: Scope) -> 
 
 def _run_encoder(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     x = read.given(inputs)
-    return [_encoder(node, _dtype_name(x)).look_up(x)]
+    return [encoder(node, _dtype_name(x)).look_up(x)]
 
 
 register("LabelEncoder", _infer_encoder, _run_encoder, domain=read.DOMAIN)
@@ -145,26 +146,27 @@ register("LabelEncoder", _infer_encoder, _run_encoder, domain=read.DOMAIN)
 
 
 @lru_cache(maxsize=64)
-def _mapper(node: Node, key_dtype: str) -> _Table:
+def mapper(node: Node, key_dtype: str) -> Table:
+    """CategoryMapper's table for inputs of this type. Raises Refuse."""
     names, numbers = read.strings(node, "cats_strings"), read.integers(node, "cats_int64s")
     if len(names) != len(numbers):
         raise Refuse(f"{len(names)} cats_strings for {len(numbers)} cats_int64s")
     if key_dtype == "string":
         table = dict(zip(names, numbers.tolist(), strict=True))
-        return _Table("string", "int64", table, read.integer(node, "default_int64", -1))
+        return Table("string", "int64", table, read.integer(node, "default_int64", -1))
     words = dict(zip(numbers.tolist(), names, strict=True))
-    return _Table("int64", "string", words, read.text(node, "default_string", "_Unused"))
+    return Table("int64", "string", words, read.text(node, "default_string", "_Unused"))
 
 
 def _infer_mapper(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     (x,) = read.required(inputs, 1)
     given = read.typed(x, ("string", "int64"))
-    return [TensorType(_mapper(node, given.dtype).value_dtype, given.shape)]
+    return [TensorType(mapper(node, given.dtype).value_dtype, given.shape)]
 
 
 def _run_mapper(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     x = read.given(inputs)
-    return [_mapper(node, _dtype_name(x)).look_up(x)]
+    return [mapper(node, _dtype_name(x)).look_up(x)]
 
 
 register("CategoryMapper", _infer_mapper, _run_mapper, domain=read.DOMAIN)
@@ -174,7 +176,7 @@ register("CategoryMapper", _infer_mapper, _run_mapper, domain=read.DOMAIN)
 
 
 @lru_cache(maxsize=64)
-def _categories(node: Node) -> tuple[bool, dict[Any, int], int]:
+def categories_of(node: Node) -> tuple[bool, dict[Any, int], int]:
     """(whether they are strings, column of each category, columns)."""
     categories = read.labels(node, "cats_int64s", "cats_strings")
     columns = {category: index for index, category in enumerate(categories.values.tolist())}
@@ -184,7 +186,7 @@ def _categories(node: Node) -> tuple[bool, dict[Any, int], int]:
 def _infer_one_hot(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     (x,) = read.required(inputs, 1)
     given = read.typed(x, (*read.NUMBERS, "string"))
-    textual, _, count = _categories(node)
+    textual, _, count = categories_of(node)
     read.integer(node, "zeros", 1)
     if textual != (given.dtype == "string"):
         raise Refuse(f"the categories do not fit an input of type {given.dtype}")
@@ -193,7 +195,7 @@ def _infer_one_hot(node: Node, inputs: Sequence[Value | None], scope: Scope) -> 
 
 def _run_one_hot(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     x = read.given(inputs)
-    textual, columns, count = _categories(node)
+    textual, columns, count = categories_of(node)
     flat = x.reshape(-1)
     # NaN and numbers beyond 64 bits belong to no category; others lose their fraction.
     known = np.ones(len(flat), bool)

@@ -50,7 +50,8 @@ def _per_feature(values: Array, name: str, shape: tuple[int, ...]) -> None:
 # Scaler. ML-10
 
 
-def _scale_and_offset(node: Node) -> tuple[Array, Array]:
+def scale_and_offset(node: Node) -> tuple[Array, Array]:
+    """Scaler's attributes. Raises Refuse."""
     scale, offset = read.floats(node, "scale"), read.floats(node, "offset")
     if len(scale) == 0 or len(scale) != len(offset):
         raise Refuse(f"{len(scale)} values of scale for {len(offset)} of offset")
@@ -59,7 +60,7 @@ def _scale_and_offset(node: Node) -> tuple[Array, Array]:
 
 def _infer_scaler(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     (x,) = read.required(inputs, 1)
-    scale, _ = _scale_and_offset(node)
+    scale, _ = scale_and_offset(node)
     _per_feature(scale, "scale", x.shape)
     return [_same_shape(x, read.NUMBERS, "float32")]
 
@@ -67,7 +68,7 @@ def _infer_scaler(node: Node, inputs: Sequence[Value | None], scope: Scope) -> l
 @quiet
 def _run_scaler(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     x = read.given(inputs)
-    scale, offset = _scale_and_offset(node)
+    scale, offset = scale_and_offset(node)
     wide = x if x.dtype == np.float64 else x.astype(np.float32)
     scaled = (wide - offset.astype(wide.dtype)) * scale.astype(wide.dtype)
     return [scaled.astype(np.float32)]
@@ -79,13 +80,14 @@ register("Scaler", _infer_scaler, _run_scaler, domain=read.DOMAIN)
 # Normalizer. ML-11
 
 
-def _norm(node: Node) -> str:
+def norm_of(node: Node) -> str:
+    """Normalizer's attribute: MAX, L1 or L2. Raises Refuse."""
     return read.choice(node, "norm", "MAX", ("MAX", "L1", "L2"))
 
 
 def _infer_normalizer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     (x,) = read.required(inputs, 1)
-    _norm(node)
+    norm_of(node)
     read.matrix_shape(x)
     return [_same_shape(x, read.NUMBERS, "float32")]
 
@@ -94,7 +96,7 @@ def _work_normalizer(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
     elements = outputs[0].elements
-    return Work(elements=4 * elements, functions=elements if _norm(node) == "L2" else 0)
+    return Work(elements=4 * elements, functions=elements if norm_of(node) == "L2" else 0)
 
 
 @quiet
@@ -104,7 +106,7 @@ def _run_normalizer(node: Node, inputs: Sequence[Array | None], scope: Scope) ->
     narrow = x.astype(np.float32)
     if x.size == 0:
         return [narrow.reshape(given.shape)]
-    match _norm(node):
+    match norm_of(node):
         case "MAX":
             known = np.where(np.isnan(narrow), np.finfo(np.float32).min, narrow)
             largest = known.max(axis=1, keepdims=True)
@@ -128,7 +130,7 @@ register("Normalizer", _infer_normalizer, _run_normalizer, _work_normalizer, dom
 # Imputer. ML-12
 
 
-def _imputation(node: Node, dtype: str) -> tuple[np.generic, Array, str]:
+def imputation(node: Node, dtype: str) -> tuple[np.generic, Array, str]:
     """The value to replace, what replaces it, and the attribute that says so."""
     numbers = read.floats(node, "imputed_value_floats")
     whole = read.integers(node, "imputed_value_int64s")
@@ -150,14 +152,14 @@ def _imputation(node: Node, dtype: str) -> tuple[np.generic, Array, str]:
 def _infer_imputer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     (x,) = read.required(inputs, 1)
     result = _same_shape(x, read.NUMBERS)
-    _, imputed, name = _imputation(node, result.dtype)
+    _, imputed, name = imputation(node, result.dtype)
     _per_feature(imputed, name, result.shape)
     return [result]
 
 
 def _run_imputer(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     x = read.given(inputs)
-    replaced, imputed, _ = _imputation(node, x.dtype.name)
+    replaced, imputed, _ = imputation(node, x.dtype.name)
     missing = np.isnan(x) if np.isnan(replaced) else x == replaced
     return [np.where(missing, imputed, x)]
 
@@ -188,7 +190,8 @@ register("Binarizer", _infer_binarizer, _run_binarizer, domain=read.DOMAIN)
 # FeatureVectorizer. ML-14
 
 
-def _widths(node: Node, count: int) -> list[int]:
+def widths_of(node: Node, count: int) -> list[int]:
+    """FeatureVectorizer's columns of each input. Raises Refuse."""
     widths = read.integers(node, "inputdimensions").tolist()
     if len(widths) != count or count == 0:
         raise Refuse(f"{len(widths)} inputdimensions for {count} inputs")
@@ -197,7 +200,7 @@ def _widths(node: Node, count: int) -> list[int]:
     return widths
 
 
-def _flat_width(shape: tuple[int, ...]) -> tuple[int, int]:
+def flat_width(shape: tuple[int, ...]) -> tuple[int, int]:
     """(rows, elements of a row)."""
     if not shape:
         raise Refuse("an input has rank 0")
@@ -208,19 +211,19 @@ def _flat_width(shape: tuple[int, ...]) -> tuple[int, int]:
 
 def _infer_vectorizer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     values = read.required(inputs, len(inputs))
-    widths = _widths(node, len(values))
-    rows = {_flat_width(read.typed(value, read.NUMBERS).shape)[0] for value in values}
+    widths = widths_of(node, len(values))
+    rows = {flat_width(read.typed(value, read.NUMBERS).shape)[0] for value in values}
     if len(rows) != 1:
         raise Refuse(f"inputs have different numbers of rows: {sorted(rows)}")
     return [TensorType("float32", (rows.pop(), sum(widths)))]
 
 
 def _run_vectorizer(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
-    widths = _widths(node, len(inputs))
+    widths = widths_of(node, len(inputs))
     columns: list[Array] = []
     for index, width in enumerate(widths):
         x = read.given(inputs, index)
-        rows, elements = _flat_width(x.shape)
+        rows, elements = flat_width(x.shape)
         taken = min(width, elements)
         column = np.zeros((rows, width), np.float32)
         column[:, :taken] = read.narrowed(x.reshape(rows, elements)[:, :taken])
@@ -234,7 +237,7 @@ register("FeatureVectorizer", _infer_vectorizer, _run_vectorizer, domain=read.DO
 # ArrayFeatureExtractor. ML-15
 
 
-def _check_indices(indices: Array, features: int) -> str | None:
+def check_indices(indices: Array, features: int) -> str | None:
     """Why the indices cannot be used, None where they can."""
     if indices.size and (indices.min() < 0 or indices.max() >= features):
         return f"an index is outside the {features} features"
@@ -248,7 +251,7 @@ def _infer_extractor(node: Node, inputs: Sequence[Value | None], scope: Scope) -
     features = _features(given.shape)
     if indices.elements == 0:
         raise Refuse("no indices to select")
-    if y.const is not None and (problem := _check_indices(y.const, features)):
+    if y.const is not None and (problem := check_indices(y.const, features)):
         raise Refuse(problem)
     leading = (1,) if len(given.shape) == 1 else given.shape[:-1]
     return [TensorType(given.dtype, (*leading, indices.elements))]
@@ -256,7 +259,7 @@ def _infer_extractor(node: Node, inputs: Sequence[Value | None], scope: Scope) -
 
 def _run_extractor(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
     x, indices = read.given(inputs, 0), read.given(inputs, 1).reshape(-1)
-    if problem := _check_indices(indices, x.shape[-1]):
+    if problem := check_indices(indices, x.shape[-1]):
         raise BadInput(problem)
     selected = np.take(x, indices, axis=-1)
     return [selected.reshape(1, -1) if x.ndim == 1 else selected]

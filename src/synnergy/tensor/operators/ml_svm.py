@@ -30,7 +30,7 @@ def _rows_at_once(kernel: Kernel, classes: int = 1) -> int:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Classifier:
+class Classifier:
     """`starts` bounds each class's vectors (None: liblinear, vectors are the classes' weights)."""
 
     kernel: Kernel
@@ -56,7 +56,8 @@ class _Classifier:
 
 
 @lru_cache(maxsize=32)
-def _classifier(node: Node) -> _Classifier:
+def classifier(node: Node) -> Classifier:
+    """The node's model. Raises Refuse."""
     classes = read.labels(node, "classlabels_ints", "classlabels_strings")
     if not 2 <= classes.count <= _MOST_CLASSES:
         raise Refuse(f"a classifier of {classes.count} classes")
@@ -85,7 +86,7 @@ def _classifier(node: Node) -> _Classifier:
     for count in per_class:
         starts.append(starts[-1] + count)
     rows = coefficients.reshape(classes.count - 1, vectors)
-    return _Classifier(function, classes, rows, starts, rho, prob_a, prob_b, transform, positive)
+    return Classifier(function, classes, rows, starts, rho, prob_a, prob_b, transform, positive)
 
 
 def _linear_classifier(
@@ -95,20 +96,20 @@ def _linear_classifier(
     rho: Array,
     transform: str,
     positive: bool,
-) -> _Classifier:
+) -> Classifier:
     """liblinear's form: a weight vector for each class."""
     function = linear(kernel(node, classes.count, coefficients))
     if len(rho) == 0:
         raise Refuse("rho is missing")
     nothing = np.zeros(0, np.float32)
-    return _Classifier(
+    return Classifier(
         function, classes, coefficients, None, rho, nothing, nothing, transform, positive
     )
 
 
 def _infer_classifier(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     rows, features = read.matrix_shape(read.required(inputs, 1)[0])
-    model = _classifier(node)
+    model = classifier(node)
     if model.kernel.features != features:
         raise Refuse(f"vectors of {model.kernel.features} features, input has {features}")
     return [
@@ -121,7 +122,7 @@ def _work_classifier(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
     rows = outputs[0].elements
-    model = _classifier(node)
+    model = classifier(node)
     count = model.classes.count
     functions = 0 if model.transform == "NONE" else 2 * outputs[1].elements
     work = model.kernel.work(rows) + Work(
@@ -141,7 +142,7 @@ def _work_classifier(
 
 
 @quiet
-def _decisions(model: _Classifier, starts: list[int], values: Array) -> tuple[Array, Array]:
+def _decisions(model: Classifier, starts: list[int], values: Array) -> tuple[Array, Array]:
     """(rows × pairs decision values, rows × classes votes) from kernel values. ML-25"""
     count, rows = model.classes.count, len(values)
     decisions = np.zeros((rows, model.pairs), np.float32)
@@ -164,7 +165,7 @@ def _decisions(model: _Classifier, starts: list[int], values: Array) -> tuple[Ar
     return decisions, votes
 
 
-def _score(model: _Classifier, x: Array) -> tuple[Array, Array]:
+def _score(model: Classifier, x: Array) -> tuple[Array, Array]:
     """(class index of each row, scores) of a chunk of rows."""
     if model.starts is None:
         raw = numerics.matmul(x, model.kernel.vectors.T, model.rho[:1])
@@ -181,7 +182,7 @@ def _score(model: _Classifier, x: Array) -> tuple[Array, Array]:
     return chosen, scores.complement(decisions[:, 0], model.transform)
 
 
-def _linear_choice(model: _Classifier, raw: Array) -> Array:
+def _linear_choice(model: Classifier, raw: Array) -> Array:
     """Class index: the largest score, but of two classes the second where that is positive."""
     chosen = scores.first_largest(raw)
     if model.classes.count > 2:
@@ -192,7 +193,7 @@ def _linear_choice(model: _Classifier, raw: Array) -> Array:
 
 
 def _run_classifier(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
-    model = _classifier(node)
+    model = classifier(node)
     x = read.narrowed(read.matrix(read.given(inputs)))
     chosen = np.zeros(len(x), np.int64)
     result = np.zeros((len(x), model.columns), np.float32)
@@ -210,7 +211,7 @@ register("SVMClassifier", _infer_classifier, _run_classifier, _work_classifier, 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Regressor:
+class Regressor:
     """`coefficients` is None in liblinear's form, where the only vector is the weights."""
 
     kernel: Kernel
@@ -220,7 +221,8 @@ class _Regressor:
 
 
 @lru_cache(maxsize=32)
-def _regressor(node: Node) -> _Regressor:
+def regressor(node: Node) -> Regressor:
+    """The node's model. Raises Refuse."""
     count = read.integer(node, "n_supports", 0)
     coefficients = read.floats(node, "coefficients")
     rho = read.floats(node, "rho")
@@ -230,16 +232,16 @@ def _regressor(node: Node) -> _Regressor:
     if len(rho) != 1:
         raise Refuse(f"rho has {len(rho)} values, not 1")
     if count <= 0:
-        return _Regressor(linear(kernel(node, 1, coefficients)), None, rho, one_class)
+        return Regressor(linear(kernel(node, 1, coefficients)), None, rho, one_class)
     if len(coefficients) != count:
         raise Refuse(f"{len(coefficients)} coefficients for {count} support vectors")
     function = kernel(node, count, read.floats(node, "support_vectors"))
-    return _Regressor(function, coefficients, rho, one_class)
+    return Regressor(function, coefficients, rho, one_class)
 
 
 def _infer_regressor(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
     rows, features = read.matrix_shape(read.required(inputs, 1)[0])
-    model = _regressor(node)
+    model = regressor(node)
     if model.kernel.features != features:
         raise Refuse(f"vectors of {model.kernel.features} features, input has {features}")
     return [TensorType("float32", (rows, 1))]
@@ -249,12 +251,12 @@ def _work_regressor(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
     rows = outputs[0].elements
-    model = _regressor(node)
+    model = regressor(node)
     return model.kernel.work(rows) + Work(macs=rows * model.kernel.count, steps=0)
 
 
 def _run_regressor(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
-    model = _regressor(node)
+    model = regressor(node)
     x = read.narrowed(read.matrix(read.given(inputs)))
     result = np.zeros((len(x), 1), np.float32)
     step = _rows_at_once(model.kernel)

@@ -8,6 +8,8 @@
 #include "norm.c"
 #include "conv.c"
 #include "ml.c"
+#include "columns.c"
+#include "svm.c"
 #include "trees.c"
 #include "unary.c"
 #include "recurrent.c"
