@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
+from bench import nets
+from synnergy.tensor import load
 from tests.tensor.kernels.same import assert_same, hostile_floats, model_of
 
 # channels, spatial sizes, filters, kernel, attributes
@@ -78,3 +81,52 @@ def test_conv(case: str) -> None:
 def test_computed_weights(case: str, batch: int) -> None:
     content, (shape, weights) = conv(case, batch, bias=False, constant=False)
     assert_same(content, {"x": hostile_floats(shape, seed=5), "w": weights})
+
+
+@pytest.mark.parametrize("case", ["padded square", "few filters", "depthwise", "many terms"])
+def test_followers(case: str) -> None:
+    """Normalisation, a residual, bounds and a scale are done to each sum, in turn."""
+    content, (shape, _) = conv(case, 3)
+    model = onnx.load_from_string(content)
+    filters = CASES[case][2]
+    names = [f"p{at}" for at in range(4)]
+    parameters = [hostile_floats((filters,), seed=at) for at in range(4)]
+    parameters[3] = np.abs(np.nan_to_num(parameters[3]))
+    for name, array in (
+        *zip(names, parameters, strict=True),
+        ("low", np.float32(-0.5)),
+        ("high", np.float32(1.5)),
+        ("scale", np.float32(-0.7)),
+    ):
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
+    for operator, inputs, result in (
+        ("BatchNormalization", ["y", *names], "n"),
+        ("Relu", ["n"], "r"),
+        ("Add", ["s", "r"], "a"),
+        ("Clip", ["a", "low", "high"], "c"),
+        ("Mul", ["c", "scale"], "m"),
+    ):
+        model.graph.node.append(helper.make_node(operator, inputs, [result]))
+    del model.graph.output[:]
+    model.graph.output.append(onnx.ValueInfoProto(name="m"))
+    spatial = run_shape(content, shape)
+    model.graph.input.append(
+        helper.make_tensor_value_info("s", onnx.TensorProto.FLOAT, list(spatial))
+    )
+    arrays = {"x": hostile_floats(shape, seed=6), "s": hostile_floats(spatial, seed=7)}
+    assert_same(model.SerializeToString(), arrays)
+
+
+def run_shape(content: bytes, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return load(content).run({"x": np.zeros(shape, np.float32)}, kernel="reference")["y"].shape
+
+
+def test_residual_net() -> None:
+    """The joins of a residual net, with every usual chain of followers."""
+    x = np.random.default_rng(8).standard_normal((2, 3, 40, 40)).astype(np.float32)
+    assert_same(nets.resnet(40), {"x": x}, threads=(3,))
+
+
+def test_inverted_residual_net() -> None:
+    x = np.random.default_rng(9).standard_normal((1, 3, 40, 40)).astype(np.float32)
+    assert_same(nets.mobilenet(40), {"x": x}, threads=(3,))

@@ -26,6 +26,16 @@ class Step(IntEnum):
     MATMUL_IN_PLACE_F32 = 67
     # products.c
     MATMUL = 68
+    # conv.c
+    CONV_PACK_F32 = 96
+    CONV_LANES_F32 = 97
+    CONV_ROWS_F32 = 98
+    # depthwise.c
+    CONV_DEPTHWISE_F32 = 112
+    # pool.c
+    POOL_PLANES_F32 = 128
+    POOL = 129
+    BATCH_NORMALISE = 130
     # move.c
     COPY = 144
     GATHER = 145
@@ -47,10 +57,6 @@ class Step(IntEnum):
     FORM_AXIS = 208
     NORMALISE_ROWS = 209
     LOCAL_SQUARES = 210
-    # conv.c
-    CONV_PACK_F32 = 96
-    CONV_LANES_F32 = 97
-    CONV_ROWS_F32 = 98
     # trees.c
     TREES_NARROW = 288
     TREES_WIDE = 289

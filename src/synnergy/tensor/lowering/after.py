@@ -8,9 +8,11 @@ from enum import IntEnum
 
 import numpy as np
 
+from synnergy.tensor.environment import quiet
 from synnergy.tensor.kernels.program import Argument, Builder, Operand
 from synnergy.tensor.lowering.registry import Followers
 from synnergy.tensor.operators import arguments
+from synnergy.tensor.operators.normalization import batch_terms
 from synnergy.tensor.types import Node
 
 
@@ -105,14 +107,29 @@ def _clip_bounds(
     return [(kind, bound.reshaped(())) for kind, bound in bounds if bound is not None]
 
 
+@quiet
+def _batch_normalisation(
+    node: Node, inputs: Sequence[Operand | None], builder: Builder, rank: int
+) -> list[tuple[Kind, Operand | None]] | None:
+    """Of channels that lie along axis 1, by constants; None where they aren't known. TENSOR-19"""
+    known = [None if operand is None else operand.const for operand in inputs[1:]]
+    if inputs[0] is not None or any(array is None for array in known):
+        return None
+    factor, shift = batch_terms(node, np.dtype(np.float32), known)
+    wide = [builder.constant(array.reshape(-1, *(1,) * (rank - 2))) for array in (factor, shift)]
+    return [(Kind.MULTIPLY, wide[0]), (Kind.ADD, wide[1])]
+
+
 def _operations(
-    node: Node, inputs: Sequence[Operand | None], builder: Builder
+    node: Node, inputs: Sequence[Operand | None], builder: Builder, rank: int
 ) -> list[tuple[Kind, Operand | None]] | None:
     """A node as operations on the operand that isn't given; None where it's none of those."""
     if node.domain:
         return None
     if node.operator == "Relu":
         return [(Kind.RECTIFY, None)]
+    if node.operator == "BatchNormalization":
+        return _batch_normalisation(node, inputs, builder, rank)
     if node.operator == "Clip":
         return [*_clip_bounds(node, inputs, builder)] if inputs[0] is None else None
     if node.operator not in _BINARY or len(inputs) != 2:
@@ -138,7 +155,7 @@ def take_followers(
         node, inputs, kind = following
         if kind.dtype != "float32" or kind.shape != shape:
             break
-        operations = _operations(node, inputs, builder)
+        operations = _operations(node, inputs, builder, len(shape))
         if operations is None:
             break
         found: list[After] = []

@@ -12,12 +12,16 @@ from synnergy.tensor.lowering.registry import Site, lowers
 from synnergy.tensor.operators import arguments
 from synnergy.tensor.operators.windows import Sizes, Windows, input_windows
 
-#: The widest vector and panel of any build, in float32.
-_LANES, _PANEL = 16, 48
+#: The widest vector and panel of any build, in float32, and the most rows of a tile.
+_LANES, _PANEL, _ROWS = 16, 48, 8
+#: Floats of patches that are laid out at once, about.
+_PATCHES = 1 << 14
 #: Terms of a dot product in one block.
 _BLOCK = 256
 #: Pixels of output whose sums are kept at once, about.
 _BAND = 384
+#: Floats of an input plane that are copied at once, about.
+_PLANE = 4096
 #: Operations that a step can do after a convolution.
 _MOST_AFTER = 14
 
@@ -59,6 +63,11 @@ class Geometry:
         axes = zip(self.reach, self.before, self.size, strict=True)
         return any(first > 0 or far - first > size for far, first, size in axes)
 
+    @property
+    def flat(self) -> bool:
+        """Whether there are no more axes than rows and columns."""
+        return self.size[0] == self.kernel[0] == self.output[0] == 1
+
     def words(self) -> list[Argument]:
         return [
             *(self.images, self.groups, self.channels, self.filters),
@@ -92,6 +101,21 @@ def geometry_of(
     return geometry
 
 
+def plane_band(geometry: Geometry) -> int:
+    """Rows of output whose input is copied at once, of a kernel that slides over one plane."""
+    columns = geometry.output[2] * geometry.strides[2]
+    return min(geometry.output[1], max(4, _PLANE // columns // geometry.strides[1]))
+
+
+def plane_scratch(geometry: Geometry, band: int) -> int:
+    """Bytes of those copies, with the places of the kernel's elements in them."""
+    _, height, width = geometry.kernel
+    stride = geometry.strides[2]
+    columns = geometry.output[2] + geometry.dilations[2] * (width - 1) // stride
+    rows = (band + 2) * geometry.strides[1] + geometry.dilations[1] * (height - 1) + 1
+    return 4 * (height * width + stride * rows * columns + 2 * _LANES)
+
+
 @lowers("Conv")
 def conv(site: Site) -> list[Operand] | None:
     x, weights, bias = (*site.inputs, None)[:3]
@@ -108,15 +132,15 @@ def conv(site: Site) -> list[Operand] | None:
     after += take_followers(site.followers, site.builder, layout, shape, _MOST_AFTER)
     result = site.result()
     finish: list[Argument] = [len(after), *words(after)]
-    if by_lanes(geometry):
+    if (
+        geometry.channels == geometry.size[0] == geometry.kernel[0] == 1
+        and geometry.terms <= _BLOCK
+    ):
+        _depthwise(site.builder, result, x, weights, geometry, finish)
+    elif by_lanes(geometry):
         _lanes(site.builder, result, x, weights, geometry, finish)
     else:
-        scratch = 4 * _PANEL * (geometry.filters + 1 + _BLOCK) + 4 * _LANES
-        site.builder.step(
-            Step.CONV_ROWS_F32,
-            *(result, x, weights, 0, 0, site.builder.thread_scratch(scratch)),
-            *(*geometry.words(), *finish),
-        )
+        _rows(site.builder, result, x, weights, geometry, finish)
     return [result]
 
 
@@ -150,8 +174,8 @@ def _lanes(
         panels = builder.temporary(4 * each * groups)
         pack(builder, weights, panels)
     rows, width = math.prod(geometry.output[:2]), geometry.output[2]
-    flat = geometry.output[0] == geometry.kernel[0] == 1 or not geometry.padded
-    band = min(rows, max(1, _BAND // width)) if flat else rows
+    apart = geometry.flat or not geometry.padded  # padded bands are of one depth
+    band = min(rows, max(1, _BAND // width)) if apart else rows
     images = min(geometry.images, max(1, _BAND // geometry.pixels)) if band == rows else 1
     pixels = band * images * width
     scratch = 4 * (pixels * (_PANEL + 1) + terms)
@@ -163,5 +187,44 @@ def _lanes(
     builder.step(
         Step.CONV_LANES_F32,
         *(result, x, panels, band * images, each, builder.thread_scratch(scratch)),
+        *(*geometry.words(), *finish),
+    )
+
+
+def _rows(
+    builder: Builder,
+    result: Operand,
+    x: Operand,
+    weights: Operand,
+    geometry: Geometry,
+    finish: list[Argument],
+) -> None:
+    single = geometry.terms <= _BLOCK
+    together = max(1, min(8, _PATCHES // (geometry.terms * _PANEL))) if single else 1
+    rows = (_ROWS if single else geometry.filters) + 1
+    scratch = 4 * together * _PANEL * (rows + min(geometry.terms, _BLOCK)) + 4 * _LANES
+    builder.step(
+        Step.CONV_ROWS_F32,
+        *(result, x, weights, together, 0, builder.thread_scratch(scratch)),
+        *(*geometry.words(), *finish),
+    )
+
+
+def _depthwise(
+    builder: Builder,
+    result: Operand,
+    x: Operand,
+    weights: Operand,
+    geometry: Geometry,
+    finish: list[Argument],
+) -> None:
+    band = plane_band(geometry)
+    width = max(geometry.output[2], _LANES) + _LANES
+    row = 2 * width + 3 * _LANES  # with three masks, pointers to rows, a row of zeros and copies
+    in_place = 4 * (3 * width + 2 * (2 * band + 11) + row * (4 + row // geometry.size[2]))
+    scratch = max(plane_scratch(geometry, band), in_place)
+    builder.step(
+        Step.CONV_DEPTHWISE_F32,
+        *(result, x, weights, band, 0, builder.thread_scratch(scratch)),
         *(*geometry.words(), *finish),
     )

@@ -7,6 +7,7 @@ mean; each step rounds to the element type, float16 being computed in float32 an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -82,15 +83,22 @@ def _batch_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> li
     return [arguments.tensor(x.dtype, x.shape)]
 
 
-def _batch_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
-    """x factor + (bias - mean factor), factor = scale / sqrt(variance + epsilon)."""
-    x = arguments.present(inputs, 0)
-    wide = _wide(x)
+def batch_terms(
+    node: Node, dtype: np.dtype[Any], parameters: Sequence[Array | None]
+) -> tuple[Array, Array]:
+    """scale / sqrt(variance + epsilon) and bias - mean factor, of scale, bias, mean, variance."""
     scale, bias, mean, variance = (
-        arguments.present(inputs, position).astype(wide.dtype) for position in range(1, 5)
+        arguments.present(parameters, position).astype(dtype) for position in range(4)
     )
     factor = scale * _inverse_root(variance, _epsilon(node))
-    shift = bias - mean * factor
+    return factor, bias - mean * factor
+
+
+def _batch_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
+    """x factor + shift."""
+    x = arguments.present(inputs, 0)
+    wide = _wide(x)
+    factor, shift = batch_terms(node, wide.dtype, inputs[1:])
     result = wide * _per_channel(factor, x.ndim) + _per_channel(shift, x.ndim)
     return [result.astype(x.dtype)]
 

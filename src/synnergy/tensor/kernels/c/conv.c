@@ -178,27 +178,9 @@ void CONV_LANES_F32(const Context *context, const int64_t *args) {
 
 /* Neighbouring pixels of a panel that lie in one row of output. */
 typedef struct {
-  const float *x; /* the image's first channel of this group */
+  const float *x; /* the first channel of this group in the image */
   int64_t depth, row, column, length, lane;
 } Run;
-
-/* `length` elements `stride` apart from `from` on; those outside 0..size are +0. May write up to
- * a vector more, and reads nothing from `end` on. */
-static inline void copy_run(float *to, const float *line, int64_t from, int64_t length, int64_t stride, int64_t size,
-                            const float *end) {
-  int64_t i = from >= 0 ? 0 : least(length, (stride - 1 - from) / stride);
-  int64_t inside = size <= from ? 0 : least(length, (size - 1 - from) / stride + 1);
-  for (int64_t j = 0; j < i; j++) to[j] = 0.0f;
-  const float *source = line + from;
-  if (stride == 1) {
-    for (; i < inside && source + i + VL <= end; i += VL) store_vf(to + i, load_vf(source + i));
-  } else if (stride == 2) {
-    for (; i < inside && source + 2 * i + 2 * VL <= end; i += VL)
-      store_vf(to + i, EVEN_LANES(load_vf(source + 2 * i), load_vf(source + 2 * i + VL)));
-  }
-  for (; i < inside; i++) to[i] = source[i * stride];
-  for (i = most(inside, 0); i < length; i++) to[i] = 0.0f;
-}
 
 /* Patches of terms begin..end for the runs of a panel: for each term NR pixels. */
 static void copy_patches(const Geometry *g, const Run *runs, int64_t count, int64_t begin, int64_t end,
@@ -209,11 +191,14 @@ static void copy_patches(const Geometry *g, const Run *runs, int64_t count, int6
   for (int64_t k = begin; k < end; k++, patches += NR) {
     for (const Run *run = runs; run < runs + count; run++) {
       int64_t depth = run->depth + d * g->dilations[0], row = run->row + h * g->dilations[1];
-      int64_t inside = depth >= 0 && depth < g->in[0] && row >= 0 && row < g->in[1];
-      const float *line = run->x;
-      if (inside) line += ((c * g->in[0] + depth) * g->in[1] + row) * g->in[2];
-      copy_run(patches + run->lane, line, run->column + w * g->dilations[2], run->length, g->strides[2],
-               inside ? g->in[2] : INT64_MIN / 2, limit);
+      int64_t column = run->column + w * g->dilations[2];
+      if (depth < 0 || depth >= g->in[0] || row < 0 || row >= g->in[1]) {
+        fill_run(patches + run->lane, run->length, 0.0f);
+        continue;
+      }
+      const float *source = run->x + ((c * g->in[0] + depth) * g->in[1] + row) * g->in[2] + column;
+      copy_run(patches + run->lane, source, span_of(column, run->length, g->strides[2], g->in[2]), run->length,
+               g->strides[2], 0.0f, limit);
     }
     if (++w < g->kernel[2]) continue;
     w = 0;
@@ -224,61 +209,71 @@ static void copy_patches(const Geometry *g, const Run *runs, int64_t count, int6
   }
 }
 
-/* The finished sums of one filter for a panel of `width` pixels, of which the first is number
- * `left` of all images'. */
-static void finish_panel(const Geometry *g, const Finish *f, const float *sums, float *y, int64_t left, int64_t width,
-                         int64_t filter) {
-  for (int64_t lane = 0; lane < width;) {
-    int64_t pixel = (left + lane) % g->pixels, image = (left + lane) / g->pixels;
-    int64_t count = least(width - lane, g->pixels - pixel);
+/* Finished sums of one filter for `width` pixels from number `left` of all images' on. */
+static void finish_pixels(const Geometry *g, const Finish *f, const float *sums, float *y, int64_t left, int64_t width,
+                          int64_t filter) {
+  int64_t image = left / g->pixels, pixel = left % g->pixels;
+  for (int64_t done = 0, count; done < width; done += count, image++, pixel = 0) {
+    count = least(width - done, g->pixels - pixel);
     float *place = y + (image * g->groups * g->filters + filter) * g->pixels + pixel;
-    vf v[NV];
-    EVERY(int j = 0; j < NV; j++) v[j] = load_vf(sums + lane + j * VL);
-    finish_row(f, NV, v, place, count, image, filter, pixel);
-    lane += count;
+    for (int64_t i = 0; i < count; i += NR) {
+      vf v[NV];
+      EVERY(int j = 0; j < NV; j++) v[j] = load_vf(sums + done + i + j * VL);
+      finish_row(f, NV, v, place + i, count - i, image, filter, pixel + i);
+    }
   }
 }
 
-/* The arguments of CONV_LANES_F32, of which band and floats of a group aren't used; weights as
- * they are. */
+/* The runs of a panel that begins at pixel number `left` of all images. */
+static int64_t runs_of(const Geometry *g, const float *x, int64_t left, int64_t width, Run *runs) {
+  int64_t count = 0;
+  for (int64_t lane = 0; lane < width; lane += runs[count++].length) {
+    int64_t pixel = (left + lane) % g->pixels, image = (left + lane) / g->pixels, column = pixel % g->out[2];
+    int64_t row = pixel / g->out[2];
+    runs[count] = (Run){x + image * g->groups * g->channels * g->in[0] * g->in[1] * g->in[2],
+                        row / g->out[1] * g->strides[0] - g->before[0],
+                        row % g->out[1] * g->strides[1] - g->before[1],
+                        column * g->strides[2] - g->before[2],
+                        least(width - lane, g->out[2] - column),
+                        lane};
+  }
+  return count;
+}
+
+/* The arguments of CONV_LANES_F32, but weights as they are, panels of pixels that are computed
+ * together (1 where there's more than one block of terms) instead of a band, and no packed floats.
+ * A filter's results for several panels are written in one go: their rows may lie far apart. */
 void CONV_ROWS_F32(const Context *context, const int64_t *args) {
   float *y = at(context, args[0]);
   const float *x = at(context, args[1]);
   Geometry g = geometry_of(args + 6);
   Finish f = finish_of(context, args + 6 + GEOMETRY_WORDS);
-  int64_t total = g.images * g.pixels, panels = parts_of(total, NR), strips = parts_of(g.filters, MR);
-  int64_t splits = least(strips, parts_of(2 * context->threads - 1, panels * g.groups));
-  int64_t whole = g.channels * g.in[0] * g.in[1] * g.in[2];
+  int64_t together = args[3], wide = together * NR, total = g.images * g.pixels, strips = parts_of(g.filters, MR);
+  int64_t bands = parts_of(total, wide), splits = least(strips, parts_of(2 * context->threads - 1, bands * g.groups));
+  int64_t whole = g.channels * g.in[0] * g.in[1] * g.in[2], single = g.terms <= BLOCK;
   const float *limit = x + g.images * g.groups * whole;
-  float *sums = at(context, args[5]), *patches = sums + (g.filters + 1) * NR;
+  float *sums = at(context, args[5]), *patches = sums + ((single ? MR : g.filters) + 1) * wide;
   Run runs[NR];
-  Range part = share(context, panels * g.groups * splits, 1);
+  Range part = share(context, bands * g.groups * splits, 1);
   for (int64_t item = part.begin; item < part.end; item++) {
-    int64_t group = item / splits % g.groups, left = item / splits / g.groups * NR;
-    int64_t width = least(NR, total - left), count = 0;
-    for (int64_t lane = 0; lane < width; count++) {
-      int64_t pixel = (left + lane) % g.pixels, image = (left + lane) / g.pixels, column = pixel % g.out[2];
-      int64_t length = least(width - lane, g.out[2] - column), row = pixel / g.out[2];
-      runs[count] = (Run){x + (image * g.groups + group) * whole,
-                          row / g.out[1] * g.strides[0] - g.before[0],
-                          row % g.out[1] * g.strides[1] - g.before[1],
-                          column * g.strides[2] - g.before[2],
-                          length,
-                          lane};
-      lane += length;
-    }
+    int64_t group = item / splits % g.groups, left = item / splits / g.groups * wide;
+    int64_t width = least(wide, total - left);
     Range strip = part_of(strips, splits, item % splits);
     for (int64_t begin = 0; begin < g.terms; begin += BLOCK) {
-      int64_t depth = least(BLOCK, g.terms - begin);
-      copy_patches(&g, runs, count, begin, begin + depth, limit, patches);
+      int64_t depth = least(BLOCK, g.terms - begin), last = begin + depth == g.terms;
+      for (int64_t panel = 0; panel < width; panel += NR) {
+        int64_t count = runs_of(&g, x + group * whole, left + panel, least(NR, width - panel), runs);
+        copy_patches(&g, runs, count, begin, begin + depth, limit, patches + panel * depth);
+      }
       for (int64_t s = strip.begin; s < strip.end; s++) {
         Range range = part_of(g.filters, strips, s);
         const float *weights = (const float *)at(context, args[2]) + (group * g.filters + range.begin) * g.terms;
-        multiply_panel(weights + begin, g.terms, patches, NR, depth, sums + range.begin * NR, NR,
-                       range.end - range.begin, (width + VL - 1) / VL * VL, begin == 0);
-        if (begin + depth < g.terms) continue;
-        for (int64_t i = range.begin; i < range.end; i++)
-          finish_panel(&g, &f, sums + i * NR, y, left, width, group * g.filters + i);
+        float *own = single ? sums : sums + range.begin * wide;
+        for (int64_t panel = 0; panel < width; panel += NR)
+          multiply_panel(weights + begin, g.terms, patches + panel * depth, NR, depth, own + panel, wide,
+                         range.end - range.begin, (least(NR, width - panel) + VL - 1) / VL * VL, begin == 0);
+        for (int64_t i = range.begin; i < range.end && last; i++)
+          finish_pixels(&g, &f, own + (i - range.begin) * wide, y, left, width, group * g.filters + i);
       }
     }
   }

@@ -49,12 +49,31 @@ typedef struct {
 #define MOST_OPERATIONS 16
 #define OPERATION_WORDS AFTER_WORDS(1)
 
+/* What is done to finished sums. Nearly always that's min(max(sum factor + shift + residual, low),
+ * high), each step rounded, where a factor of 1, a shift of -0 and infinite bounds change nothing:
+ * then it's `simple`. */
 typedef struct {
-  int64_t count;
+  int64_t count, simple;
   Operation each[MOST_OPERATIONS];
+  Operation factor, shift, residual; /* those that aren't there have no stride; no residual: NULL */
+  float low, high;
 } Finish;
 
-static const float CONV_ZERO = 0.0f;
+static const float CONV_ZERO = 0.0f, CONV_NO_SHIFT = -0.0f, CONV_NO_FACTOR = 1.0f;
+
+static void simplify(Finish *f) {
+  int64_t i = 0;
+  const Operation *o = f->each;
+  f->factor = (Operation){.x = &CONV_NO_FACTOR}, f->shift = (Operation){.x = &CONV_NO_SHIFT};
+  f->residual = (Operation){.x = NULL};
+  f->low = -__builtin_inff(), f->high = __builtin_inff();
+  if (i < f->count && o[i].kind == MULTIPLY && !o[i].pixel) f->factor = o[i++];
+  if (i < f->count && o[i].kind == ADD && !o[i].pixel) f->shift = o[i++];
+  if (i < f->count && o[i].kind == ADD && o[i].pixel) f->residual = o[i++];
+  if (i < f->count && o[i].kind == LOW_BOUND) f->low = *o[i++].x;
+  if (i < f->count && o[i].kind == HIGH_BOUND) f->high = *o[i++].x;
+  f->simple = i == f->count;
+}
 
 /* From its words: the count, then for each operation those of gemm.h for rows that are filters,
  * columns that are pixels, and a batch of images. */
@@ -71,7 +90,13 @@ static Finish finish_of(const Context *context, const int64_t *words) {
       o->kind = LOW_BOUND;
     if (o->kind == MINIMUM && bound == bound && !(bound == 0.0f && !negative)) o->kind = HIGH_BOUND;
   }
+  simplify(&f);
   return f;
+}
+
+/* Where an operation's operand begins for some pixels of a filter. */
+INLINE const float *operand_of(const Operation *o, int64_t image, int64_t filter, int64_t pixel) {
+  return o->x + image * o->image + filter * o->filter + pixel * o->pixel;
 }
 
 /* NaN passes both bounds. TENSOR-21 */
@@ -95,12 +120,19 @@ INLINE void operate_all(int64_t kind, int vectors, vf *v, const Operation *o, co
     v[j] = operate(kind, v[j], o->pixel ? read_lanes(x + j * VL, count - j * VL) : (vf)*x);
 }
 
-/* `count` pixels from `pixel` on of one filter of an image, held in `vectors` of v, to their place
- * in the result, y. */
-INLINE void finish_row(const Finish *f, int vectors, vf *v, float *y, int64_t count, int64_t image, int64_t filter,
-                       int64_t pixel) {
+/* The operations on `count` pixels from `pixel` on of one filter of an image, in `vectors` of v. */
+INLINE void finish_values(const Finish *f, int vectors, vf *v, int64_t count, int64_t image, int64_t filter,
+                          int64_t pixel) {
+  if (f->simple) {
+    vf factor = (vf)*operand_of(&f->factor, image, filter, 0), shift = (vf)*operand_of(&f->shift, image, filter, 0);
+    vf low = (vf)f->low, high = (vf)f->high;
+    EVERY(int j = 0; j < vectors; j++) v[j] = v[j] * factor + shift;
+    if (f->residual.x) operate_all(ADD, vectors, v, &f->residual, operand_of(&f->residual, image, filter, pixel), count);
+    EVERY(int j = 0; j < vectors; j++) v[j] = operate(HIGH_BOUND, operate(LOW_BOUND, v[j], low), high);
+    return;
+  }
   for (const Operation *o = f->each; o < f->each + f->count; o++) {
-    const float *x = o->x + image * o->image + filter * o->filter + pixel * o->pixel;
+    const float *x = operand_of(o, image, filter, pixel);
 #define OPERATE(kind) case kind: operate_all(kind, vectors, v, o, x, count); break;
     switch (o->kind) {
       OPERATE(ADD) OPERATE(SUBTRACT) OPERATE(SUBTRACT_FROM) OPERATE(MULTIPLY) OPERATE(DIVIDE) OPERATE(DIVIDE_INTO)
@@ -108,6 +140,12 @@ INLINE void finish_row(const Finish *f, int vectors, vf *v, float *y, int64_t co
     }
 #undef OPERATE
   }
+}
+
+/* The same, then written to their place in the result, y. */
+INLINE void finish_row(const Finish *f, int vectors, vf *v, float *y, int64_t count, int64_t image, int64_t filter,
+                       int64_t pixel) {
+  finish_values(f, vectors, v, count, image, filter, pixel);
   EVERY(int j = 0; j < vectors; j++) write_lanes(y + j * VL, v[j], count - j * VL);
 }
 
@@ -118,16 +156,20 @@ INLINE void finish_row(const Finish *f, int vectors, vf *v, float *y, int64_t co
   __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
 #define EVEN_LANES(a, b) \
   __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
+#define ODD_LANES(a, b) \
+  __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31)
 #define ROUNDS 4
 #elif VL == 8
 #define LOW_HALVES(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
 #define HIGH_HALVES(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
 #define EVEN_LANES(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14)
+#define ODD_LANES(a, b) __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15)
 #define ROUNDS 3
 #else
 #define LOW_HALVES(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
 #define HIGH_HALVES(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
 #define EVEN_LANES(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6)
+#define ODD_LANES(a, b) __builtin_shufflevector(a, b, 1, 3, 5, 7)
 #define ROUNDS 2
 #endif
 
@@ -140,6 +182,77 @@ INLINE void transpose_vf(vf rows[VL]) {
       shuffled[2 * i + 1] = HIGH_HALVES(rows[i], rows[i + VL / 2]);
     }
     EVERY(int i = 0; i < VL; i++) rows[i] = shuffled[i];
+  }
+}
+
+/* Of a run of elements of a line, each `stride` after the one before: how many lie before the
+ * line, and how many lie before its end. */
+typedef struct {
+  int64_t lead, inside;
+} Span;
+
+INLINE Span span_of(int64_t from, int64_t length, int64_t stride, int64_t size) {
+  int64_t missing = most(0, stride - 1 - from), left = most(0, size - from + stride - 1);
+  if (stride == 2) missing >>= 1, left >>= 1; /* a division takes as long as a short copy */
+  else if (stride > 2) missing /= stride, left /= stride;
+  return (Span){least(length, missing), least(length, left)};
+}
+
+/* `length` elements from `source` on, `fill` for those outside the span. May write up to a vector
+ * more, and reads nothing from `end` on. */
+INLINE void copy_run(float *to, const float *source, Span span, int64_t length, int64_t stride, float fill,
+                     const float *end) {
+  int64_t i = span.lead;
+  for (int64_t j = 0; j < i; j++) to[j] = fill;
+  if (stride == 1) {
+    for (; i < span.inside && source + i + VL <= end; i += VL) store_vf(to + i, load_vf(source + i));
+  } else if (stride == 2) {
+    for (; i < span.inside && source + 2 * i + 2 * VL <= end; i += VL)
+      store_vf(to + i, EVEN_LANES(load_vf(source + 2 * i), load_vf(source + 2 * i + VL)));
+  }
+  for (; i < span.inside; i++) to[i] = source[i * stride];
+  for (i = most(span.inside, span.lead); i < length; i++) to[i] = fill;
+}
+
+static void fill_run(float *to, int64_t length, float fill) {
+  for (int64_t i = 0; i < length; i += VL) store_vf(to + i, (vf)fill);
+}
+
+/* A band of rows of a plane: copies of the input rows that it needs, with their padding: for each
+ * column phase (of as many as the stride) its columns, so that neighbouring outputs read
+ * neighbours. PLANE_ROWS rows of output are computed together, the last ones in vain. */
+#define PLANE_ROWS 4
+
+typedef struct {
+  int64_t band, bands;          /* rows of output in a band, bands of a plane */
+  int64_t rows, columns, phase; /* rows filled; columns of a row; floats of a phase */
+} Plane;
+
+/* With the places of the kernel's elements in the copies. */
+static Plane plane_of(const Geometry *g, int64_t band, int32_t *places) {
+  int64_t rows = parts_of(band, PLANE_ROWS) * PLANE_ROWS, reach = (g->kernel[1] - 1) * g->dilations[1] + 1;
+  Plane p = {.band = band, .bands = parts_of(g->out[1], band)};
+  p.columns = g->out[2] + (g->kernel[2] - 1) * g->dilations[2] / g->strides[2];
+  p.phase = ((rows - 1) * g->strides[1] + reach) * p.columns;
+  for (int64_t k = 0; k < g->kernel[1] * g->kernel[2]; k++) {
+    int64_t row = k / g->kernel[2] * g->dilations[1], column = k % g->kernel[2] * g->dilations[2];
+    places[k] = (int32_t)(column % g->strides[2] * p.phase + row * p.columns + column / g->strides[2]);
+  }
+  return p;
+}
+
+/* Fill the copies for rows top..bottom of output from a plane of input; nothing from `limit` on
+ * is read. */
+static void copy_plane(const Geometry *g, Plane *p, const float *x, int64_t top, int64_t bottom, float fill,
+                       const float *limit, float *copy) {
+  p->rows = (bottom - top - 1) * g->strides[1] + (g->kernel[1] - 1) * g->dilations[1] + 1;
+  for (int64_t b = 0; b < g->strides[2]; b++) {
+    Span span = span_of(b - g->before[2], p->columns, g->strides[2], g->in[2]);
+    float *to = copy + b * p->phase;
+    int64_t row = top * g->strides[1] - g->before[1];
+    for (int64_t i = 0; i < p->rows; i++, row++, to += p->columns)
+      if (row < 0 || row >= g->in[1]) fill_run(to, p->columns, fill);
+      else copy_run(to, x + row * g->in[2] + b - g->before[2], span, p->columns, g->strides[2], fill, limit);
   }
 }
 

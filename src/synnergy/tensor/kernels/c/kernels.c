@@ -7,6 +7,8 @@
 #include "reduce.c"
 #include "norm.c"
 #include "conv.c"
+#include "depthwise.c"
+#include "pool.c"
 #include "ml.c"
 #include "columns.c"
 #include "svm.c"
