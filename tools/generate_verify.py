@@ -11,6 +11,7 @@ from pathlib import Path
 
 from synnergy.tensor.kernels.program import DTYPE_CODES
 from synnergy.tensor.kernels.steps import Step
+from synnergy.tensor.lowering.elementwise import Binary
 from synnergy.tensor.lowering.functions import Function
 from synnergy.tensor.lowering.softmax import Form
 
@@ -23,6 +24,11 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "web" / "packages" / "verify" / "src" / "steps.ts"
 TABLES: tuple[tuple[str, str, dict[str, int]], ...] = (
     ("Step", "Kernels; their arguments stand beside each in C.", names_of(Step)),
+    (
+        "BinaryCode",
+        "Operations of two elements, for the kernel ELEMENTWISE_BINARY.",
+        names_of(Binary),
+    ),
     ("FunctionCode", "Functions of one element, for the kernel FUNCTION.", names_of(Function)),
     ("FormCode", "What becomes of a row, for the kernel FORM_AXIS.", names_of(Form)),
     ("TypeCode", "Element types as kernels number them.", dict(DTYPE_CODES)),

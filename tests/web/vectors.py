@@ -36,7 +36,7 @@ Array = np.ndarray[Any, Any]
 Case = tuple[str, bytes, Mapping[str, Array]]
 
 #: How many vectors of ONNX's own node tests the browser's runner computes, at least.
-NODE_TESTS = 400
+NODE_TESTS = 800
 
 
 def write(folder: Path, name: str, content: bytes, given: Mapping[str, Array]) -> bool:

@@ -60,6 +60,29 @@ export const Step = {
   ROTATE_F32: 386,
 } as const;
 
+/** Operations of two elements, for the kernel ELEMENTWISE_BINARY. */
+export const BinaryCode = {
+  ADD: 0,
+  SUB: 1,
+  MUL: 2,
+  DIV: 3,
+  MIN: 4,
+  MAX: 5,
+  MOD: 6,
+  FMOD: 7,
+  AND: 8,
+  OR: 9,
+  XOR: 10,
+  SHIFT_LEFT: 11,
+  SHIFT_RIGHT: 12,
+  PRELU: 13,
+  EQUAL: 14,
+  LESS: 15,
+  LESS_OR_EQUAL: 16,
+  POWER: 17,
+  INTEGER_POWER: 18,
+} as const;
+
 /** Functions of one element, for the kernel FUNCTION. */
 export const FunctionCode = {
   EXP: 0,

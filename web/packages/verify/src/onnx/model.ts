@@ -18,6 +18,11 @@ const MOST_FIELDS = 3_000_000;
 const MOST_NODES = 20_000;
 const LATEST_OPSETS: Readonly<Record<string, number>> = { "": 28, "ai.onnx.ml": 5 };
 const FIRST_OPSET = 9;
+/** Operators of ai.onnx that mean the same since before the first version, and since when. */
+const UNCHANGED: Readonly<Record<string, number>> = {
+  ...{ Add: 7, ArgMax: 1, Cast: 6, Concat: 4, Div: 7, Exp: 6, Gather: 1, Identity: 1, Mul: 7 },
+  ...{ Reshape: 5, Sigmoid: 6, Sub: 7, Transpose: 1 },
+};
 
 export type Attribute =
   | number
@@ -206,7 +211,8 @@ class GraphReader {
       throw unsupported(
         `${operator}: the model imports no opset of ${domain || "ai.onnx"} we know`,
       );
-    if (opset > LATEST_OPSETS[domain] || (!domain && opset < FIRST_OPSET))
+    const since = Object.hasOwn(UNCHANGED, operator) ? UNCHANGED[operator] : FIRST_OPSET;
+    if (opset > LATEST_OPSETS[domain] || (!domain && opset < Math.min(since, FIRST_OPSET)))
       throw unsupported(`opset ${opset} of ${domain || "ai.onnx"} is not supported`);
     return { name: name || `#${index}`, domain, operator, opset, inputs, outputs, attributes };
   }

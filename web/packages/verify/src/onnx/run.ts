@@ -4,9 +4,12 @@ import { Refused } from "../bytes.js";
 import type { Kernels } from "../kernels.js";
 import { CLASSIC } from "../operators/classic.js";
 import { ELEMENTWISE } from "../operators/elementwise.js";
+import { ENCODERS } from "../operators/encoders.js";
 import { MOVEMENT } from "../operators/movement.js";
+import { NORMALIZATION } from "../operators/normalization.js";
 import { PRODUCTS } from "../operators/products.js";
 import { REDUCTION } from "../operators/reduction.js";
+import { SELECTION } from "../operators/selection.js";
 import { type Operators, Site } from "../operators/site.js";
 import { TREES } from "../operators/trees.js";
 import { POOLING } from "../operators/windows.js";
@@ -22,6 +25,9 @@ const OPERATORS: Operators = {
   ...POOLING,
   ...CLASSIC,
   ...TREES,
+  ...ENCODERS,
+  ...SELECTION,
+  ...NORMALIZATION,
 };
 
 function key({ domain, operator }: Node): string {

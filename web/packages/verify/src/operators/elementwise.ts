@@ -2,7 +2,7 @@
 
 import { Refused } from "../bytes.js";
 import { bits } from "../kernels.js";
-import { FunctionCode, TypeCode } from "../steps.js";
+import { BinaryCode, FunctionCode, TypeCode } from "../steps.js";
 import { larger, roundEven, smaller } from "../tensor/numerics.js";
 import {
   type ElementType,
@@ -196,8 +196,7 @@ function signed(one: (x: number) => number, big: (x: bigint) => bigint): Operato
 }
 
 function clip(site: Site): Tensor[] {
-  const x = site.input(0);
-  if (!REAL.includes(x.type)) throw site.refuse(`elements of type ${x.type}`);
+  const x = real(site, 0);
   const bound = (name: string, position: number, otherwise: number): number => {
     const input = site.optional(position);
     if (input && (input.type !== x.type || input.data.length !== 1))
@@ -211,18 +210,63 @@ function clip(site: Site): Tensor[] {
   return [tensorOf(x.type, x.shape, result)];
 }
 
-/** Squares only: other exponents are not this runner's. */
+/** x ** y by the kernels, for a base of floats. */
 function power(site: Site): Tensor[] {
   const x = real(site, 0);
   const y = site.input(1);
-  if (y.data.length !== 1 || Number(y.data[0]) !== 2 || y.shape.length > x.shape.length)
-    throw site.refuse("another exponent than 2");
-  if (x.type !== "float32") throw site.refuse(`elements of type ${x.type}`);
+  if (y.type === "string" || y.type === "bool") throw site.refuse(`exponents of type ${y.type}`);
+  // A float32 with exponents of its own type stays one; all else goes by way of float64.
+  const type = x.type === y.type ? x.type : "float64";
+  const shape = broadcast(x.shape, y.shape);
+  const [base, exponent] = [x, y].map((one) => {
+    const wide = cast(one, type);
+    return tensorOf(type, shape, expanded(wide, shape));
+  });
+  if (!base.data.length) return [tensorOf(x.type, shape)];
+  const job = site.job();
+  const [a, b, result] = [job.input(base), job.input(exponent), job.result(type, shape)];
+  const walk = [1, base.data.length, 1, 1];
+  job.step("ELEMENTWISE_BINARY", BinaryCode.POWER, TypeCode[result.type], result, a, b, ...walk);
+  return [cast(job.run(result)[0], x.type)];
+}
+
+/** The remainder with the sign of the dividend (fmod) or of the divisor. */
+function remainder(site: Site): Tensor[] {
+  const isC = site.integer("fmod", 0) !== 0;
+  const few = (a: number, b: number): number => {
+    const rest = a % b;
+    if (isC || Number.isNaN(rest)) return rest;
+    const negative = b < 0 || Object.is(b, -0);
+    if (rest === 0) return negative ? -0 : 0;
+    return rest < 0 !== negative ? rest + b : rest;
+  };
+  const whole = (a: number, b: number): number => (b === 0 ? 0 : few(a, b));
+  const many = (a: bigint, b: bigint): bigint => {
+    if (b === 0n) return 0n;
+    const rest = a % b;
+    return isC || rest === 0n || rest < 0n === b < 0n ? rest : rest + b;
+  };
+  return arithmetic(few, many, whole)(site);
+}
+
+/** Clips alpha x + beta to 0..1, each step rounded. */
+function hardSigmoid(
+  x: number,
+  alpha: number,
+  beta: number,
+  round: (x: number) => number,
+): number {
+  return larger(0, smaller(1, round(round(alpha * x) + beta)));
+}
+
+function shaped(site: Site, one: (x: number, round: (x: number) => number) => number): Tensor[] {
+  const x = real(site, 0);
+  const round = x.type === "float32" ? Math.fround : Number;
   return [
     tensorOf(
       x.type,
       x.shape,
-      (x.data as Float32Array).map((value) => value * value),
+      (x.data as Float32Array).map((value) => one(value, round)),
     ),
   ];
 }
@@ -369,9 +413,48 @@ export const ELEMENTWISE: Operators = {
   },
   Clip: clip,
   Pow: power,
+  Mod: remainder,
+  Sign: signed(
+    (x) => (x > 0 ? 1 : x < 0 ? -1 : x === 0 ? 0 : x),
+    (x) => (x > 0n ? 1n : x < 0n ? -1n : 0n),
+  ),
+  IsNaN: (site) => {
+    const x = real(site, 0);
+    const result = Uint8Array.from(x.data as Float32Array, (value) =>
+      Number.isNaN(value) ? 1 : 0,
+    );
+    return [tensorOf("bool", x.shape, result)];
+  },
+  PRelu: (site) => {
+    const [x, slope] = [real(site, 0), site.input(1)];
+    if (
+      sameType(site, [x, slope]) !== x.type ||
+      broadcast(x.shape, slope.shape).join() !== x.shape.join()
+    )
+      throw site.refuse("a slope of another type or shape");
+    const slopes = expanded(slope, x.shape) as Float32Array;
+    const result = (x.data as Float32Array).map((value, at) =>
+      value < 0 ? slopes[at] * value : value,
+    );
+    return [tensorOf(x.type, x.shape, result)];
+  },
+  HardSigmoid: (site) => {
+    const [alpha, beta] = [site.number("alpha", 0.2), site.number("beta", 0.5)];
+    return shaped(site, (x, round) => hardSigmoid(x, round(alpha), round(beta), round));
+  },
+  HardSwish: (site) => shaped(site, (x, round) => x * hardSigmoid(x, round(1 / 6), 0.5, round)),
+  Softsign: (site) => shaped(site, (x, round) => x / round(1 + Math.abs(x))),
+  ThresholdedRelu: (site) => {
+    const alpha = site.number("alpha", 1);
+    return shaped(site, (x, round) => (Number.isNaN(x) || x > round(alpha) ? x : 0));
+  },
+  CastLike: (site) => {
+    site.ignore("saturate", "round_mode");
+    return [cast(site.input(0), site.input(1).type)];
+  },
   Where: where,
   Cast: (site) => {
-    site.ignore("saturate");
+    site.ignore("saturate", "round_mode");
     return [cast(site.input(0), typeOfCode(site.integer("to", 0)))];
   },
   Identity: (site) => [site.input(0)],

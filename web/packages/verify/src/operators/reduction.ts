@@ -1,7 +1,5 @@
-// Sums, extremes and what is made of them: softmax, normalisations (TENSOR-12, 18, 19, 22).
+// Sums, extremes and where they are (TENSOR-12, TENSOR-18, SHAPE-50).
 
-import { bits } from "../kernels.js";
-import { FormCode, TypeCode } from "../steps.js";
 import { type Round, add, fold, larger, multiply, same, smaller } from "../tensor/numerics.js";
 import {
   type Numbers,
@@ -14,11 +12,8 @@ import {
   stridesOf,
   tensorOf,
 } from "../tensor/types.js";
-import { real } from "./elementwise.js";
+import { apply, real } from "./elementwise.js";
 import type { Operator, Operators, Site } from "./site.js";
-
-/** Rows that are gathered at a time where their elements don't lie side by side, and results. */
-const GATHERED = 32;
 
 /** How results of a float type are rounded. */
 export function roundOf(tensor: Tensor): Round {
@@ -37,12 +32,12 @@ function placesOf(shape: readonly number[], strides: readonly number[]): number[
 }
 
 /** The elements of a tensor by what is kept and what is reduced, both in row-major order. */
-interface Groups {
+export interface Groups {
   readonly starts: readonly number[];
   readonly offsets: readonly number[];
 }
 
-function grouped(x: Tensor, axes: readonly number[]): Groups {
+export function grouped(x: Tensor, axes: readonly number[]): Groups {
   const strides = stridesOf(x.shape);
   const pick = (keep: boolean) => {
     const chosen = x.shape.map((_, axis) => axis).filter((axis) => axes.includes(axis) !== keep);
@@ -69,8 +64,11 @@ function extreme(choose: (a: number, b: number) => number): Reduce {
   };
 }
 
+const largest = extreme(larger);
+const smallest = extreme(smaller);
+
 /** One result for each group. */
-function reduce(x: Tensor, { starts, offsets }: Groups, how: Reduce): Numbers {
+export function reduce(x: Tensor, { starts, offsets }: Groups, how: Reduce): Numbers {
   const data = numbersOf(x);
   const result = allocate(x.type, starts.length) as Numbers;
   const round = roundOf(x);
@@ -80,22 +78,66 @@ function reduce(x: Tensor, { starts, offsets }: Groups, how: Reduce): Numbers {
   return result;
 }
 
-function reduction(how: Reduce, whole: boolean): Operator {
+/** What a reduction makes of its terms before, and of its results after. */
+interface Around {
+  readonly before?: (x: number, round: Round) => number;
+  readonly after?: (site: Site, results: Tensor) => Tensor;
+}
+
+function reduction(how: Reduce, { before, after }: Around = {}): Operator {
   return (site) => {
+    const whole = !before && !after && (how === largest || how === smallest);
     const x = whole ? site.input(0) : real(site, 0);
-    const rank = x.shape.length;
-    const keep = site.integer("keepdims", 1) !== 0;
-    const listed = site.listed("axes", 1) ?? [];
-    const nothing = site.integer("noop_with_empty_axes", 0) !== 0;
-    if (!listed.length && nothing) return [x];
-    const every = x.shape.map((_, axis) => axis);
-    const axes = listed.length ? listed.map((axis) => axisOf(axis, rank)) : every;
-    if (axes.some((axis) => x.shape[axis] === 0)) throw site.refuse("an empty axis");
-    const kept = keep
-      ? x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size))
-      : x.shape.filter((_, axis) => !axes.includes(axis));
-    return [tensorOf(x.type, kept, reduce(x, grouped(x, axes), how))];
+    const axes = reducedAxes(site, x);
+    const round = roundOf(x);
+    const terms = before
+      ? { ...x, data: (x.data as Float32Array).map((value) => before(value, round)) }
+      : x;
+    const reduced = tensorOf(x.type, x.shape, reduce(terms, grouped(x, axes), how));
+    const results = { ...reduced, shape: keptShape(site, x.shape, axes) };
+    return [after ? after(site, results) : results];
   };
+}
+
+/** The axes that an attribute or input names; none of them is empty. */
+function reducedAxes(site: Site, x: Tensor): number[] {
+  const listed = site.listed("axes", 1) ?? [];
+  const nothing = site.integer("noop_with_empty_axes", 0) !== 0;
+  const every = x.shape.map((_, axis) => axis);
+  const named = listed.map((axis) => axisOf(axis, x.shape.length));
+  const axes = listed.length ? named : nothing ? [] : every;
+  if (axes.some((axis) => x.shape[axis] === 0)) throw site.refuse("an empty axis");
+  return axes;
+}
+
+function keptShape(site: Site, shape: readonly number[], axes: readonly number[]): number[] {
+  return site.integer("keepdims", 1) !== 0
+    ? shape.map((size, axis) => (axes.includes(axis) ? 1 : size))
+    : shape.filter((_, axis) => !axes.includes(axis));
+}
+
+/** max + log(sum(exp(x - max))), max taken as 0 where it isn't finite. SHAPE-53 */
+function logSumExp(site: Site): Tensor[] {
+  const x = real(site, 0);
+  const axes = reducedAxes(site, x);
+  const groups = grouped(x, axes);
+  const shifts = reduce(x, groups, largest).map((one) => (Number.isFinite(one) ? one : 0));
+  const shifted = tensorOf(x.type, x.shape);
+  groups.starts.forEach((start, place) => {
+    for (const offset of groups.offsets)
+      (shifted.data as Float32Array)[start + offset] =
+        (x.data as Float32Array)[start + offset] - shifts[place];
+  });
+  const totals = reduce(apply(site, "EXP", shifted), groups, sum);
+  const shape = keptShape(site, x.shape, axes);
+  const logarithms = apply(site, "LOG", tensorOf(x.type, shape, totals)).data as Float32Array;
+  return [
+    tensorOf(
+      x.type,
+      shape,
+      logarithms.map((one, at) => one + shifts[at]),
+    ),
+  ];
 }
 
 /** The place of the first (or last) largest or smallest element; NaN counts as most extreme. */
@@ -123,93 +165,6 @@ function place(better: (a: number, b: number) => boolean): Operator {
       : x.shape.filter((_, at) => at !== axis);
     return [tensorOf("int64", shape, BigInt64Array.from(result))];
   };
-}
-
-function softmaxAxes(site: Site, rank: number): number[] {
-  if (site.opset >= 13) return [axisOf(site.integer("axis", -1), rank)];
-  const axis = site.integer("axis", 1);
-  const from = axis === rank ? rank : axisOf(axis, rank);
-  return Array.from({ length: rank - from }, (_, at) => from + at);
-}
-
-/** Softmax and its kin along axes, by the kernels. */
-function form(name: keyof typeof FormCode): Operator {
-  return (site) => {
-    const x = real(site, 0);
-    const axes = softmaxAxes(site, x.shape.length);
-    if (!x.data.length) return [x];
-    const n = elementsOf(axes.map((axis) => x.shape[axis]));
-    const inner = axes.length ? elementsOf(x.shape.slice(axes[axes.length - 1] + 1)) : 1;
-    const job = site.job();
-    const [source, result] = [job.input(x), job.result(x.type, x.shape)];
-    const scratch = inner > 1 ? job.threadScratch(GATHERED * n * 8) : null;
-    const outer = x.data.length / (n * inner);
-    job.step(
-      "FORM_AXIS",
-      result,
-      source,
-      TypeCode[result.type],
-      FormCode[name],
-      outer,
-      n,
-      inner,
-      scratch,
-    );
-    return job.run(result);
-  };
-}
-
-/** 1 / sqrt(x + epsilon), each step rounded. */
-function inverseRoot(x: number, epsilon: number, round: Round): number {
-  return round(1 / round(Math.sqrt(round(x + round(epsilon)))));
-}
-
-/** Rows of the trailing axes normalised, centred or not. */
-function layerNormalization(centred: boolean): Operator {
-  return (site) => {
-    const x = real(site, 0);
-    const axis = axisOf(site.integer("axis", -1), x.shape.length);
-    const epsilon = site.number("epsilon", 1e-5);
-    if (site.integer("stash_type", 1) !== 1) throw site.refuse("another stash_type than float32");
-    const inside = x.shape.slice(axis);
-    const count = elementsOf(inside);
-    const [scale, bias] = [site.input(1), centred ? site.optional(2) : null];
-    if (!x.data.length) throw site.refuse("an empty input");
-    for (const one of [scale, bias])
-      if (one && (one.type !== x.type || one.shape.join() !== inside.join()))
-        throw site.refuse("a scale or bias of another type or shape");
-    const job = site.job();
-    const [source, result] = [job.input(x), job.result(x.type, x.shape)];
-    const factors = [job.input(scale), bias ? job.input(bias) : null];
-    const rows = x.data.length / count;
-    const rest = [TypeCode[result.type], centred ? 1 : 0, rows, count, bits(epsilon), 1, count];
-    job.step("NORMALISE_ROWS", result, source, ...factors, null, null, ...rest);
-    return job.run(result);
-  };
-}
-
-function batchNormalization(site: Site): Tensor[] {
-  const x = real(site, 0);
-  const vectors = [1, 2, 3, 4].map((position) => site.input(position));
-  site.ignore("momentum", "spatial");
-  const epsilon = site.number("epsilon", Math.fround(1e-5));
-  if (site.integer("training_mode", 0)) throw site.refuse("training mode");
-  if (vectors.some(({ type, shape }) => type !== x.type || shape.join() !== String(x.shape[1])))
-    throw site.refuse("parameters of another type or shape");
-  const round = roundOf(x);
-  const [scale, bias, mean, variance] = vectors.map(numbersOf);
-  const factor = scale.map(
-    (one, at) => one * inverseRoot(variance[at], epsilon, round),
-  ) as Numbers;
-  const shift = bias.map((one, at) => one - round(mean[at] * factor[at])) as Numbers;
-  const data = numbersOf(x);
-  const run = elementsOf(x.shape.slice(2));
-  const result = allocate(x.type, data.length) as Numbers;
-  for (let at = 0; at < data.length; at++) {
-    const channel = Math.floor(at / run) % x.shape[1];
-    result[at] = round(data[at] * factor[channel]) + shift[channel];
-  }
-  return [tensorOf(x.type, x.shape, result)];
 }
 
 /** Over all spatial axes of [n, c, spatial…]. */
@@ -241,22 +196,26 @@ function range(site: Site): Tensor[] {
   return [tensorOf("int64", [count], BigInt64Array.from(values))];
 }
 
+const square = (x: number, round: Round): number => round(x * x);
+
 export const REDUCTION: Operators = {
-  ReduceSum: reduction(sum, false),
-  ReduceMean: reduction(mean, false),
-  ReduceProd: reduction((at, count, round) => fold(at, count, 1, multiply, round), false),
-  ReduceMax: reduction(extreme(larger), true),
-  ReduceMin: reduction(extreme(smaller), true),
+  ReduceSum: reduction(sum),
+  ReduceMean: reduction(mean),
+  ReduceProd: reduction((at, count, round) => fold(at, count, 1, multiply, round)),
+  ReduceMax: reduction(largest),
+  ReduceMin: reduction(smallest),
+  ReduceL1: reduction(sum, { before: Math.abs }),
+  ReduceSumSquare: reduction(sum, { before: square }),
+  ReduceL2: reduction(sum, {
+    before: square,
+    after: (_, x) => ({ ...x, data: (x.data as Float32Array).map(Math.sqrt) }),
+  }),
+  ReduceLogSum: reduction(sum, { after: (site, x) => apply(site, "LOG", x) }),
+  ReduceLogSumExp: logSumExp,
   ArgMax: place((a, b) => a > b),
   ArgMin: place((a, b) => a < b),
-  Softmax: form("SOFTMAX"),
-  LogSoftmax: form("LOG_SOFTMAX"),
-  Hardmax: form("HARDMAX"),
-  LayerNormalization: layerNormalization(true),
-  RMSNormalization: layerNormalization(false),
-  BatchNormalization: batchNormalization,
   GlobalAveragePool: global(mean),
-  GlobalMaxPool: global(extreme(larger)),
+  GlobalMaxPool: global(largest),
   Size: size,
   Range: range,
 };

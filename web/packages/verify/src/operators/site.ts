@@ -91,6 +91,13 @@ export class Site {
     return value as T;
   }
 
+  /** Any text. */
+  words(name: string, byDefault: string): string {
+    const value = this.attribute(name) ?? byDefault;
+    if (typeof value !== "string") throw this.refuse(`attribute ${name} is no text`);
+    return value;
+  }
+
   private items(name: string): readonly (number | bigint | string)[] | null {
     const value = this.attribute(name);
     if (value === undefined) return null;
