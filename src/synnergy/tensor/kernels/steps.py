@@ -57,6 +57,18 @@ class Step(IntEnum):
     FORM_AXIS = 208
     NORMALISE_ROWS = 209
     LOCAL_SQUARES = 210
+    # int8.c
+    INT8_PACK = 240
+    INT8_FORM_ROWS = 241
+    INT8_MATMUL = 242
+    INT8_FORM_WINDOWS = 243
+    INT8_CONV = 244
+    INT8_CONV_PLANES = 245
+    # quantise.c
+    QUANTISE = 256
+    DEQUANTISE = 257
+    DYNAMIC_RANGE = 258
+    DYNAMIC_QUANTISE = 259
     # trees.c
     TREES_NARROW = 288
     TREES_WIDE = 289

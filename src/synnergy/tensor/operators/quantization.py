@@ -37,7 +37,7 @@ def exact_matmul(a: Array, b: Array) -> Array:
     return product.astype(np.int64).astype(np.int32)
 
 
-def _aligned_shape(
+def aligned_shape(
     node: Node, shape: Sequence[int], scale: Sequence[int]
 ) -> tuple[list[int], int, int] | None:
     """None for one scale; else its shape against x's axes, the axis, and the block size."""
@@ -57,7 +57,7 @@ def _aligned_shape(
 
 def _aligned(node: Node, x: Array, scale: Array) -> Array:
     """`scale` (or the zero point) so that it broadcasts against `x`."""
-    found = _aligned_shape(node, x.shape, scale.shape)
+    found = aligned_shape(node, x.shape, scale.shape)
     if found is None:
         return scale.reshape(())
     shape, axis, block = found
@@ -94,7 +94,7 @@ def _quantize_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) ->
         raise Refuse("quantisation divides in float32 only")
     dtype = _quantized_type(node, None if zero is None else zero.dtype)
     _zero_fits(zero, scale, dtype)
-    _aligned_shape(node, x.shape, scale.shape)
+    aligned_shape(node, x.shape, scale.shape)
     return [arguments.tensor(dtype, x.shape)]
 
 
@@ -123,7 +123,7 @@ def _dequantize_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) 
     arguments.one_of(x, (*_SMALL, "int32"), "x")
     arguments.one_of(scale, ("float32", "float16"), "x_scale")
     _zero_fits(zero, scale, x.dtype)
-    _aligned_shape(node, x.shape, scale.shape)
+    aligned_shape(node, x.shape, scale.shape)
     return [arguments.tensor(_dequantized_type(node, scale.dtype), x.shape)]
 
 

@@ -7,6 +7,8 @@
 #include "reduce.c"
 #include "norm.c"
 #include "conv.c"
+#include "int8.c"
+#include "quantise.c"
 #include "depthwise.c"
 #include "pool.c"
 #include "ml.c"
