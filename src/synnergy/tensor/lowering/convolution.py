@@ -145,13 +145,16 @@ def conv(site: Site) -> list[Operand] | None:
 
 
 def by_lanes(geometry: Geometry) -> bool:
-    """Whether filters go in lanes: where they fill vectors, and turning the results is little
-    beside the sums, or where pixels don't fill vectors."""
-    filled = geometry.filters / (-(-geometry.filters // _LANES) * _LANES)
-    pixels = geometry.images * geometry.pixels
-    pixels_filled = pixels / (-(-pixels // _LANES) * _LANES)
-    turning = geometry.terms / (geometry.terms + 10)
-    return filled * turning >= pixels_filled * 0.95
+    """Whether filters go in the lanes: by the measured costs, in terms of a sum, of a result's
+    turning, of writing it, and of copying patches, and by how well vectors are filled."""
+    filters, pixels = geometry.filters, geometry.images * geometry.pixels
+    lanes = -(-filters // _LANES) * _LANES / filters * (geometry.terms + 10)
+    copies = 4 * geometry.terms / filters
+    filled = -(-pixels // _LANES) * _LANES + (
+        8 if pixels % _PANEL else 0
+    )  # a narrow panel is slow
+    rows = filled / pixels * (geometry.terms + 5) + copies
+    return lanes <= rows
 
 
 def _lanes(

@@ -94,6 +94,18 @@ static void finish_square(const Finish *f, const float *sums, int64_t stride, fl
                           int64_t filter, int64_t filters, int64_t pixel, int64_t pixels) {
   vf square[VL];
   EVERY(int i = 0; i < VL; i++) square[i] = load_vf(sums + least(i, count - 1) * stride);
+  if (f->simple && filters == VL && count == VL) {
+    const float *factors = operand_of(&f->factor, image, filter, 0), *shifts = operand_of(&f->shift, image, filter, 0);
+    vf factor = f->factor.filter ? load_vf(factors) : (vf)*factors;
+    vf shift = f->shift.filter ? load_vf(shifts) : (vf)*shifts, low = (vf)f->low, high = (vf)f->high;
+    EVERY(int i = 0; i < VL; i++) square[i] = square[i] * factor + shift;
+    transpose_vf(square);
+    if (f->residual.x)
+      EVERY(int j = 0; j < VL; j++) square[j] += load_vf(operand_of(&f->residual, image, filter + j, pixel));
+    EVERY(int j = 0; j < VL; j++)
+      store_vf(y + j * pixels, operate(HIGH_BOUND, operate(LOW_BOUND, square[j], low), high));
+    return;
+  }
   transpose_vf(square);
   float turned[VL * VL];
   EVERY(int i = 0; i < VL; i++) store_vf(turned + i * VL, square[i]);
@@ -168,9 +180,11 @@ void CONV_LANES_F32(const Context *context, const int64_t *args) {
         for (int64_t j = 0; j < nv; j++) {
           int64_t lane = left + j * VL, filter = group * g.filters + lane, start = top * g.out[2];
           float *place = y + ((image + n) * g.groups * g.filters + filter) * g.pixels + start;
-          for (int64_t p = 0; p < each; p += VL)
+          for (int64_t next = 0; next < each; next += VL) {
+            int64_t p = most(0, least(next, each - VL)); /* the last square may repeat pixels */
             finish_square(&f, sums + ((n * each + p) * nv + j) * VL, nv * VL, place + p, least(VL, each - p),
                           image + n, filter, least(VL, g.filters - lane), start + p, g.pixels);
+          }
         }
     }
   }
@@ -209,6 +223,58 @@ static void copy_patches(const Geometry *g, const Run *runs, int64_t count, int6
   }
 }
 
+/* Where a tile's finished results go, and the simple operations on them: pointers for its first
+ * filter and pixel, how far the next filter is, and how many pixels are wanted. */
+typedef struct {
+  float *y;
+  const float *factor, *shift, *residual;
+  int64_t factor_step, shift_step, pixels, width;
+  vf low, high;
+} Target;
+
+/* All terms of `rows` filters and nv vectors of pixels; b holds the patches, ldb apart. */
+INLINE void rows_tile(int rows, int nv, const float *weights, int64_t terms, const float *b, int64_t ldb,
+                      const Target *t) {
+  vf sum[MR][NV];
+  EVERY(int i = 0; i < rows; i++) EVERY(int j = 0; j < nv; j++) sum[i][j] = (vf)0.0f;
+  for (int64_t k = 0; k < terms; k++, b += ldb) {
+    vf row[NV];
+    EVERY(int j = 0; j < nv; j++) row[j] = load_vf(b + j * VL);
+    EVERY(int i = 0; i < rows; i++) {
+      vf value = (vf)weights[i * terms + k];
+      EVERY(int j = 0; j < nv; j++) sum[i][j] = fma_vf(value, row[j], sum[i][j]);
+    }
+  }
+  EVERY(int i = 0; i < rows; i++) {
+    vf factor = (vf)t->factor[i * t->factor_step], shift = (vf)t->shift[i * t->shift_step];
+    EVERY(int j = 0; j < nv; j++) {
+      int64_t place = i * t->pixels + j * VL, count = j < nv - 1 ? VL : t->width - j * VL;
+      vf v = sum[i][j] * factor + shift;
+      if (t->residual) v += read_lanes(t->residual + place, count);
+      write_lanes(t->y + place, operate(HIGH_BOUND, operate(LOW_BOUND, v, t->low), t->high), count);
+    }
+  }
+}
+
+typedef void RowsTile(const float *, int64_t, const float *, int64_t, const Target *);
+#define ROWS_TILE(rows, nv)                                                                                      \
+  static void rows_##rows##_##nv(const float *weights, int64_t terms, const float *b, int64_t ldb, const Target *t) { \
+    rows_tile(rows, nv, weights, terms, b, ldb, t);                                                              \
+  }
+#define ROWS_NAMED(rows, nv) [nv - 1][rows - 1] = rows_##rows##_##nv,
+ROWS(ROWS_TILE, 1)
+ROWS(ROWS_TILE, 2)
+#if NV == 3
+ROWS(ROWS_TILE, 3)
+#endif
+static RowsTile *const ROWS_TILES[NV][MR] = {
+  ROWS(ROWS_NAMED, 1)
+  ROWS(ROWS_NAMED, 2)
+#if NV == 3
+  ROWS(ROWS_NAMED, 3)
+#endif
+};
+
 /* Finished sums of one filter for `width` pixels from number `left` of all images' on. */
 static void finish_pixels(const Geometry *g, const Finish *f, const float *sums, float *y, int64_t left, int64_t width,
                           int64_t filter) {
@@ -240,6 +306,8 @@ static int64_t runs_of(const Geometry *g, const float *x, int64_t left, int64_t 
   return count;
 }
 
+#define FEW_FILTERS 32
+
 /* The arguments of CONV_LANES_F32, but weights as they are, panels of pixels that are computed
  * together (1 where there's more than one block of terms) instead of a band, and no packed floats.
  * A filter's results for several panels are written in one go: their rows may lie far apart. */
@@ -253,21 +321,49 @@ void CONV_ROWS_F32(const Context *context, const int64_t *args) {
   int64_t whole = g.channels * g.in[0] * g.in[1] * g.in[2], single = g.terms <= BLOCK;
   const float *limit = x + g.images * g.groups * whole;
   float *sums = at(context, args[5]), *patches = sums + ((single ? MR : g.filters) + 1) * wide;
+  int point = g.filters <= FEW_FILTERS && g.kernel[0] * g.kernel[1] * g.kernel[2] == 1 && g.in[2] == g.pixels &&
+              g.out[2] == g.pixels && !g.padded;
   Run runs[NR];
   Range part = share(context, bands * g.groups * splits, 1);
   for (int64_t item = part.begin; item < part.end; item++) {
     int64_t group = item / splits % g.groups, left = item / splits / g.groups * wide;
     int64_t width = least(wide, total - left);
     Range strip = part_of(strips, splits, item % splits);
+    /* Within one image, tiles finish their results themselves, and where the windows are single
+     * elements and few filters would make up for copies they read the input where it lies. */
+    int64_t image = left / g.pixels, pixel = left % g.pixels;
+    const float *input = x + (image * g.groups + group) * whole;
+    int direct = single && f.simple && pixel + width <= g.pixels;
+    int in_place = direct && point && input + (g.channels - 1) * g.pixels + pixel + parts_of(width, VL) * VL <= limit;
     for (int64_t begin = 0; begin < g.terms; begin += BLOCK) {
       int64_t depth = least(BLOCK, g.terms - begin), last = begin + depth == g.terms;
-      for (int64_t panel = 0; panel < width; panel += NR) {
+      for (int64_t panel = 0; panel < width && !in_place; panel += NR) {
         int64_t count = runs_of(&g, x + group * whole, left + panel, least(NR, width - panel), runs);
         copy_patches(&g, runs, count, begin, begin + depth, limit, patches + panel * depth);
       }
       for (int64_t s = strip.begin; s < strip.end; s++) {
         Range range = part_of(g.filters, strips, s);
         const float *weights = (const float *)at(context, args[2]) + (group * g.filters + range.begin) * g.terms;
+        if (direct) {
+          int64_t filter = group * g.filters + range.begin;
+          for (int64_t panel = 0; panel < width; panel += NR) {
+            int64_t at_pixel = pixel + panel, count = least(NR, width - panel);
+            Target t = {.y = y + (image * g.groups * g.filters + filter) * g.pixels + at_pixel,
+                        .factor = operand_of(&f.factor, image, filter, 0),
+                        .shift = operand_of(&f.shift, image, filter, 0),
+                        .residual = f.residual.x ? operand_of(&f.residual, image, filter, at_pixel) : NULL,
+                        .factor_step = f.factor.filter,
+                        .shift_step = f.shift.filter,
+                        .pixels = g.pixels,
+                        .width = count,
+                        .low = (vf)f.low,
+                        .high = (vf)f.high};
+            const float *b = in_place ? input + at_pixel : patches + panel * depth;
+            ROWS_TILES[parts_of(count, VL) - 1][range.end - range.begin - 1](weights, g.terms, b,
+                                                                          in_place ? g.pixels : NR, &t);
+          }
+          continue;
+        }
         float *own = single ? sums : sums + range.begin * wide;
         for (int64_t panel = 0; panel < width; panel += NR)
           multiply_panel(weights + begin, g.terms, patches + panel * depth, NR, depth, own + panel, wide,
