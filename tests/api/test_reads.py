@@ -15,6 +15,7 @@ from synnergy.opcodes.artefacts import CHUNK_BYTES
 from synnergy.receipts.file import ReceiptFile, decode_receipt_file
 from synnergy.receipts.header import Header, header_hash, header_signing_bytes
 from synnergy.state import records
+from synnergy.tensor.kernels.selection import chosen
 from tests.api.schemas import problems
 from tests.api.support import (
     CONSUMER,
@@ -297,7 +298,7 @@ def test_health(world: World) -> None:
     assert answer.status_code == 200
     health = answer.json()
     assert health["engine"] == "solo"
-    assert health["kernel"] == "reference"
+    assert health["kernel"] == chosen().name
     assert health["catching_up"] is False
     assert health["chain_id"] == world.ledger.application.chain_id
     assert (health["policy_version"], health["protocol_version"]) == (1, 1)

@@ -44,7 +44,10 @@ from synnergy.engines.cometbft.process import NoCometBFT, find_cometbft
 from synnergy.engines.solo import SoloEngine
 from synnergy.gas.schedule import BrokenSchedule
 from synnergy.identity.keys import KeyPair
+from synnergy.opcodes.plans import use_threads
 from synnergy.state.store import DEFAULT_MAP_BYTES, Store, StoreFull, StoreLocked
+from synnergy.tensor.environment import WrongEnvironment
+from synnergy.tensor.kernels.selection import chosen
 from synnergy.wire.codec import read_json
 
 DATA = "data"
@@ -86,14 +89,15 @@ def serve(
     map_size: int = DEFAULT_MAP_BYTES,
     *,
     state_sync: bool = False,
+    tensor_threads: int = 1,
 ) -> None:
     """Run the node of `home` until SIGTERM or SIGINT, then finish the block at hand and return.
 
     `listen` is HOST:PORT, with port 0 for any free one; `on_ready` gets the URL once requests are
     answered; the store holds at most `map_size` bytes; with `state_sync` a validator that has no
-    blocks begins with a snapshot of the other members'. Raises ServeError where the node cannot
-    start. In a thread other than the main one signals are not heard, and only the end of the
-    process ends it.
+    blocks begins with a snapshot of the other members'; `tensor_threads` compute one inference.
+    Raises ServeError where the node cannot start. In a thread other than the main one signals are
+    not heard, and only the end of the process ends it.
     """
     host, port = parse_listen(listen)
 
@@ -102,11 +106,13 @@ def serve(
         on_ready(url)
 
     threading.stack_size(STACK_BYTES)
+    use_threads(tensor_threads)
     with ExitStack() as stack:
         try:
             stack.enter_context(node_log())
         except BadLogSetting as error:
             raise ServeError(str(error)) from error
+        _try_kernels()
         ended = _Ended()
         node = stack.enter_context(open_node(home, map_size, ended, state_sync=state_sync))
         listener = stack.enter_context(bind(host, port))
@@ -129,6 +135,18 @@ def serve(
         server.run([listener])
     if ended.why is not None:
         raise EngineEnded(ended.why)
+
+
+def _try_kernels() -> None:
+    """Try builds of the kernels until one may be used, and tell of those that may not."""
+    try:
+        kernels = chosen()
+    except WrongEnvironment as error:
+        raise ServeError(f"models can't be run in this process: {error}") from error
+    for verdict in kernels.passed_over:
+        if verdict.wrong:
+            _log.warning("kernels_not_used", extra={"build": verdict.name, "why": verdict.reason})
+    _log.info("kernels", extra={"build": kernels.name, "vectors": kernels.vectors})
 
 
 class _Ended:

@@ -27,6 +27,8 @@ from synnergy.client.genesis import FirstValidator, NewLedger, begin
 from synnergy.client.home import Home, load_genesis, resolve_home
 from synnergy.engines.cometbft.files import SETTINGS_FORMAT, NodeSettings
 from synnergy.state.store import DEFAULT_MAP_BYTES
+from synnergy.tensor.kernels.runtime import MAX_THREADS
+from synnergy.tensor.kernels.selection import chosen
 
 ENGINES = ("solo", "cometbft")
 LISTEN = "127.0.0.1:7070"
@@ -155,6 +157,16 @@ def start(
             help="The most that the store may hold: address space, not disk.",
         ),
     ] = DEFAULT_MAP_BYTES,
+    tensor_threads: Annotated[
+        int,
+        typer.Option(
+            "--tensor-threads",
+            metavar="N",
+            min=1,
+            max=MAX_THREADS,
+            help="How many threads compute one inference; the results are the same.",
+        ),
+    ] = 1,
 ) -> Reply:
     """Run this home's node in the foreground until SIGTERM or Ctrl-C."""
     # The server's libraries are slow to import, and no other command needs them.
@@ -168,7 +180,14 @@ def start(
         _ready(url, home, genesis.local_only)
 
     try:
-        serve(home.root, listen, ready, map_size, state_sync=state_sync)
+        serve(
+            home.root,
+            listen,
+            ready,
+            map_size,
+            state_sync=state_sync,
+            tensor_threads=tensor_threads,
+        )
     except EngineEnded as ended:
         raise ClientError("engine_ended", str(ended)) from None
     except ServeError as error:
@@ -194,5 +213,8 @@ def _check_engine(engine: str | None, home: Home, *, of_network: bool) -> None:
 
 def _ready(url: str, home: Home, local_only: bool) -> None:
     note = " (LOCAL DEVELOPMENT ONLY)" if local_only else ""
-    sys.stdout.write(f"synnergy is ready at {url} with the ledger in {Path(home.root)}{note}\n")
+    sys.stdout.write(
+        f"synnergy is ready at {url} with the ledger in {Path(home.root)}{note};"
+        f" models run on {chosen().described()}\n"
+    )
     sys.stdout.flush()

@@ -11,16 +11,28 @@ from synnergy import tensor
 from synnergy.cli.command import InputFile, command, group
 from synnergy.cli.reply import Reply, listing, plain, reply, table
 from synnergy.cli.session import Session
-from synnergy.client.failures import ClientError
+from synnergy.client.failures import ClientError, WrongUse
 from synnergy.client.inputs import read_inputs
 from synnergy.client.models import read_model
 from synnergy.client.outputs import check_output_path, to_lists, write_outputs
+from synnergy.tensor.kernels.runtime import MAX_THREADS
+from synnergy.tensor.kernels.selection import KERNELS, NoKernels, chosen
 from synnergy.tensor.loader import Model, parse
 from synnergy.tensor.types import Array, Graph, GraphInput, Problem
 
 File = Annotated[
     Path,
     typer.Argument(metavar="FILE.onnx", exists=True, dir_okay=False, help="A model."),
+]
+
+
+Kernel = Annotated[
+    str,
+    typer.Option(
+        "--kernel",
+        metavar="PATH",
+        help=f"What computes: {', '.join(KERNELS)}, or a build by its name.",
+    ),
 ]
 
 
@@ -39,8 +51,15 @@ def run(
         Path | None,
         typer.Option("--out", metavar="FILE", help="Write the outputs to an .npz or .json, too."),
     ] = None,
+    kernel: Kernel = "auto",
+    threads: Annotated[
+        int,
+        typer.Option(
+            "--threads", metavar="N", min=1, max=MAX_THREADS, help="How many threads compute."
+        ),
+    ] = 1,
 ) -> Reply:
-    """Run a model on an input, bit for bit as a ledger would."""
+    """Run a model on an input, bit for bit as a ledger would, whatever computes it."""
     del session
     if out is not None:
         check_output_path(out)
@@ -48,7 +67,7 @@ def run(
     try:
         arrays = _read_inputs(source, parse(content).graph)
         shapes = {name: array.shape for name, array in arrays.items()}
-        outputs = tensor.load(content, shapes=shapes).execute(arrays)
+        outputs = tensor.load(content, shapes=shapes).execute(arrays, _path(kernel), threads)
     except tensor.Unsupported as unsupported:
         raise ClientError(
             "unsupported_model", f"{file}: {unsupported}", unsupported=_rows(unsupported.problems)
@@ -109,6 +128,17 @@ def _read_inputs(source: Path, graph: Graph) -> dict[str, Array]:
         if len(required) == len(graph.inputs):
             raise
         return read_inputs(source, graph.inputs)
+
+
+def _path(kernel: str) -> str:
+    """A kernel path that is to be had here."""
+    try:
+        chosen(kernel)
+    except ValueError as error:
+        raise WrongUse("bad_kernel", str(error)) from None
+    except NoKernels as error:
+        raise ClientError("no_kernels", str(error)) from None
+    return kernel
 
 
 def _required(graph: Graph) -> list[GraphInput]:

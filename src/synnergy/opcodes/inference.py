@@ -12,7 +12,7 @@ from synnergy.gas.schedule import Schedule
 from synnergy.opcodes.context import Answer, Context, Event, Payload, Settlement
 from synnergy.opcodes.entities import Resource, load_model, model_resource, valid_approvals
 from synnergy.opcodes.licences import call_price, settle
-from synnergy.opcodes.plans import load_plan
+from synnergy.opcodes.plans import load_plan, threads
 from synnergy.receipts.receipt import (
     RECEIPT_VERSION,
     Receipt,
@@ -212,7 +212,7 @@ def invoke(context: Context, arguments: Invoke) -> Invoked | Rejected:
     draft = context.attempt
     assert isinstance(prepared, Prepared) and draft is not None
     try:
-        outputs = prepared.plan.execute(prepared.arrays)
+        outputs = prepared.plan.execute(prepared.arrays, threads=threads())
     except (tensor.BadInput, tensor.Unsupported):
         # What the engine says may quote the input, which a result must never keep.
         context.failed_models.append(arguments.model)

@@ -29,6 +29,17 @@ MAX_SIGNATURE_BYTES = 64 * 1024
 
 _plans: OrderedDict[tuple[bytes, ...], tuple[tensor.Plan, int]] = OrderedDict()
 _lock = threading.Lock()
+_threads = 1
+
+
+def use_threads(count: int) -> None:
+    """How many threads compute an inference in this process; nothing of the ledger. TENSOR-63"""
+    global _threads
+    _threads = count
+
+
+def threads() -> int:
+    return _threads
 
 
 def artefact_bytes(

@@ -10,13 +10,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from synnergy.api.answers import TEXT, TheNode, answers, reply
 from synnergy.api.errors import ErrorDetail
 from synnergy.api.metrics import Metrics
+from synnergy.tensor.kernels.selection import chosen
 from synnergy.wire.codec import Struct
 from synnergy.wire.types import Count, Digest, Height, ShortText
 
 router = APIRouter(tags=["operation"])
-
-#: The tensor kernels that this node executes with.
-KERNEL = "reference"
 
 
 class HealthView(Struct, frozen=True):
@@ -50,7 +48,7 @@ def read_health(node: TheNode) -> Response:
             engine=node.engine.name,
             policy_version=moment.governance.policy_version,
             protocol_version=moment.governance.protocol_version,
-            kernel=KERNEL,
+            kernel=chosen().name,
             chain_id=moment.header.chain_id,
             local_only=node.application.genesis.local_only,
             error=ErrorDetail("halted", failure, "ENG-1") if failure is not None else UNSET,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from synnergy.tensor.kernels.program import (
     Builder,
     Operand,
     Program,
+    aligned,
 )
 from synnergy.tensor.kernels.runtime import check_status
 from synnergy.tensor.types import DTYPES, Array
@@ -46,10 +48,19 @@ class NativeRuntime:
             ctypes.c_int64,
             ctypes.c_int64,
         ]
+        library.synnergy_processor.restype = ctypes.c_int64
         object.__setattr__(self, "library", library)
 
     def session(self) -> NativeSession:
         return NativeSession(self)
+
+    def memory(self, sizes: Sequence[int], threads: int) -> NativeMemory:
+        """Segments of their own for one vector."""
+        return NativeMemory(self, sizes, threads)
+
+    def processor(self) -> int:
+        """What this processor can run: `c/processor.c`."""
+        return int(self.library.synnergy_processor())
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +81,42 @@ class NativeSession:
 
     def prepare(self, program: Program, threads: int) -> NativePrepared:
         return NativePrepared(self, program, threads)
+
+
+def _tables(segments: Sequence[Array], scratch: int, threads: int) -> ctypes.Array[Any]:
+    """A table of segments for each thread, with its own part of the scratch memory."""
+    addresses = [segment.ctypes.data for segment in segments]
+    table: list[int] = []
+    for thread in range(threads):
+        own = list(addresses)
+        own[SCRATCH] += thread * scratch
+        table += own
+    return (ctypes.c_void_p * len(table))(*table)
+
+
+@dataclass(slots=True, eq=False)
+class NativeMemory:
+    """Memory that a vector is run in."""
+
+    runtime: NativeRuntime
+    sizes: Sequence[int]
+    threads: int
+    segments: list[Array] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.segments = [
+            aligned_bytes(aligned(size) * (self.threads if segment == SCRATCH else 1))
+            for segment, size in enumerate(self.sizes)
+        ]
+
+    def view(self, segment: int) -> Array:
+        return self.segments[segment]
+
+    def run(self, words: Array) -> int:
+        tables = _tables(self.segments, aligned(self.sizes[SCRATCH]), self.threads)
+        pointer, stride = ctypes.addressof(tables), len(self.segments)
+        run = self.runtime.library.synnergy_run
+        return int(run(words.ctypes.data, len(words), pointer, stride, self.threads))
 
 
 def _view(segment: Array, buffer: Buffer, like: Array) -> Array:
@@ -98,17 +145,11 @@ class NativePrepared:
         self.workspace = aligned_bytes(program.workspace)
         scratch = aligned_bytes(program.scratch * threads)
         self.segments = [self.workspace, scratch, *session.weights]
-        addresses = [segment.ctypes.data for segment in self.segments]
-        table: list[int] = []
-        for thread in range(threads):
-            own = list(addresses)
-            own[SCRATCH] += thread * program.scratch
-            table += own
-        pointers = (ctypes.c_void_p * len(table))(*table)
+        pointers = _tables(self.segments, program.scratch, threads)
         self._owned = (pointers, program.words)
         self._words = program.words.ctypes.data
         self._segments = ctypes.addressof(pointers)
-        self._stride = len(addresses)
+        self._stride = len(self.segments)
         self._run = session.runtime.library.synnergy_run
 
     def __enter__(self) -> Self:

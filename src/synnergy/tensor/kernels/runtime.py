@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, Self
 
 from synnergy.tensor.environment import WrongEnvironment
 from synnergy.tensor.kernels.program import Builder, Operand, Program
+from synnergy.tensor.kernels.vectors import Memory
 from synnergy.tensor.types import Array, BadInput
 
 #: How many threads may compute one run; `c/program.c` holds as many.
@@ -45,6 +47,10 @@ class Runtime(Protocol):
     def name(self) -> str: ...
 
     def session(self) -> Session: ...
+
+    def memory(self, sizes: Sequence[int], threads: int) -> Memory:
+        """Segments of their own for one vector."""
+        ...
 
 
 _BAD_INPUT = 4

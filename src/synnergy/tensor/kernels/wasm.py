@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, cast
@@ -44,6 +45,11 @@ class WasmRuntime:
 
     def session(self) -> WasmSession:
         return WasmSession(self)
+
+    def memory(self, sizes: Sequence[int], threads: int) -> WasmMemory:
+        """Segments of their own for one vector."""
+        del threads  # WASM has one
+        return WasmMemory(WasmSession(self), sizes)
 
 
 class WasmSession:
@@ -151,3 +157,29 @@ class WasmPrepared:
         self._call[0] = self._words + 8 * begin
         self._call[1] = end - begin
         check_status(session.entry(session.store, self._record))
+
+
+class WasmMemory:
+    """Memory that a vector is run in."""
+
+    def __init__(self, session: WasmSession, sizes: Sequence[int]) -> None:
+        self.session = session
+        self.sizes = [aligned(size) for size in sizes]
+        self.bases = [session.top + sum(self.sizes[:index]) for index in range(len(sizes))]
+        self.record = session.top + sum(self.sizes)
+        self.table = aligned(self.record + 24)
+        self.words = aligned(self.table + 4 * len(sizes))
+        session.reserve(self.words)
+        table = np.array(self.bases, np.uint32).view(np.uint8)
+        session.bytes_at(self.table, table.size)[...] = table
+
+    def view(self, segment: int) -> Array:
+        return self.session.bytes_at(self.bases[segment], self.sizes[segment])
+
+    def run(self, words: Array) -> int:
+        session = self.session
+        session.reserve(self.words + words.nbytes + ALIGNMENT)
+        session.bytes_at(self.words, words.nbytes)[...] = words.view(np.uint8)
+        record = np.array([self.words, len(words), self.table], np.int64).view(np.uint8)
+        session.bytes_at(self.record, record.size)[...] = record
+        return int(session.entry(session.store, self.record))

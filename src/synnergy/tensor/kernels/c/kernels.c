@@ -1,5 +1,6 @@
 /* The one translation unit: everything is inlined where it helps, and builds alike everywhere. */
 #include "program.c"
+#include "processor.c"
 #include "functions.c"
 #include "gemm.c"
 #include "products.c"
