@@ -16,7 +16,7 @@ from synnergy.client.inputs import read_inputs
 from synnergy.client.models import read_model
 from synnergy.client.outputs import check_output_path, to_lists, write_outputs
 from synnergy.tensor.kernels.runtime import MAX_THREADS
-from synnergy.tensor.kernels.selection import KERNELS, NoKernels, chosen
+from synnergy.tensor.kernels.selection import KERNELS, NoKernels, chosen, verdict_of
 from synnergy.tensor.loader import Model, parse
 from synnergy.tensor.types import Array, Graph, GraphInput, Problem
 
@@ -40,6 +40,7 @@ def add_to(app: typer.Typer) -> None:
     tensors = group("The bit-exact tensor engine, without a ledger.")
     command(tensors, "run")(run)
     command(tensors, "check")(check)
+    command(tensors, "selftest")(selftest)
     app.add_typer(tensors, name="tensor")
 
 
@@ -128,6 +129,55 @@ def _read_inputs(source: Path, graph: Graph) -> dict[str, Array]:
         if len(required) == len(graph.inputs):
             raise
         return read_inputs(source, graph.inputs)
+
+
+def selftest(session: Session, kernel: Kernel = "auto") -> Reply:
+    """Compute every recorded case on each path of this machine and compare the digests.
+
+    auto takes all paths: the reference and every build of the kernels that runs here.
+    """
+    # Its cases come with the onnx package's own tests, which are slow to import.
+    from synnergy.tensor.selftest import check as proof
+
+    paths = proof.paths_here(_path(kernel))
+    report = proof.check(paths, proof.cases(), proof.recorded(), session.say)
+    verdicts = [verdict_of(path) for path in paths if path != "reference"]
+    wrong = [verdict for verdict in verdicts if verdict.wrong]
+    fields: dict[str, Any] = {
+        "held": report.held and not wrong,
+        "cases": report.cases,
+        "paths": [
+            {
+                "path": path.name,
+                "equal": path.equal,
+                "different": path.different,
+                "nodes": path.nodes,
+                "by_kernels": path.lowered,
+            }
+            for path in report.paths
+        ],
+        "not_recorded": report.unknown,
+        "not_run": report.missing,
+        "vectors": {verdict.name: verdict.reason or "held" for verdict in verdicts},
+    }
+    rows = [
+        (path.name, path.equal, len(path.different), f"{path.lowered:,} of {path.nodes:,}")
+        for path in report.paths
+    ]
+    shown = table(("path", "equal", "different", "nodes run by kernels"), rows)
+    if fields["held"]:
+        said = plain(f"{report.cases:,} cases have the recorded bits on every path here")
+        return reply(fields, shown, said)
+    reasons = [f"{verdict.name} {verdict.reason}" for verdict in wrong]
+    reasons += [
+        f"{path.name} differs in {len(path.different)}, first {path.different[0]}"
+        for path in report.paths
+        if path.different
+    ]
+    for what, names in (("not recorded", report.unknown), ("not run", report.missing)):
+        if names:
+            reasons.append(f"{len(names)} cases are {what}, first {names[0]}")
+    return Reply(fields, (shown,), ("selftest_failed", "; ".join(reasons)))
 
 
 def _path(kernel: str) -> str:

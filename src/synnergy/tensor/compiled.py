@@ -228,7 +228,7 @@ def compile_graph(
     canonical = [lowering.canonical(name, kind) for name, kind in specialised.outputs]
     lowering.flush()
     program = builder.finish()
-    if builder.placed_bytes:
+    if builder.placed:
         session.place(builder)
         weights.segments += 1
     parts = tuple(

@@ -54,6 +54,9 @@ class NativeRuntime:
     def session(self) -> NativeSession:
         return NativeSession(self)
 
+    def replayer(self) -> NativeRuntime:
+        return self
+
     def memory(self, sizes: Sequence[int], threads: int) -> NativeMemory:
         """Segments of their own for one vector."""
         return NativeMemory(self, sizes, threads)

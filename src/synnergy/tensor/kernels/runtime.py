@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol, Self
 
 from synnergy.tensor.environment import WrongEnvironment
 from synnergy.tensor.kernels.program import Builder, Operand, Program
-from synnergy.tensor.kernels.vectors import Memory
+from synnergy.tensor.kernels.vectors import Replayer
 from synnergy.tensor.types import Array, BadInput
 
 #: How many threads may compute one run; `c/program.c` holds as many.
@@ -48,8 +47,8 @@ class Runtime(Protocol):
 
     def session(self) -> Session: ...
 
-    def memory(self, sizes: Sequence[int], threads: int) -> Memory:
-        """Segments of their own for one vector."""
+    def replayer(self) -> Replayer:
+        """What vectors are run on, one after the other."""
         ...
 
 

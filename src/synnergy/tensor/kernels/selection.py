@@ -109,10 +109,11 @@ def verdict_of(name: str) -> Verdict:
         return Verdict(name, None, runtime)
     reason = ""
     try:
-        if runtime.memory((0, 0), 1).run(np.zeros(0, np.int64)):
+        replayer = runtime.replayer()
+        if replayer.memory((0, 0), 1).run(np.zeros(0, np.int64)):
             return Verdict(name, None, "doesn't fuse multiply-adds on this processor")
         vectors = known_vectors()
-        wrong = ((vector.name, failure(runtime, vector)) for vector in vectors)
+        wrong = ((vector.name, failure(replayer, vector)) for vector in vectors)
         reason = next((f"is wrong: {key}: {what}" for key, what in wrong if what), "")
     except (OSError, ValueError, MemoryError, wasmtime.WasmtimeError) as error:
         vectors = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
 from collections.abc import Sequence
@@ -39,6 +40,8 @@ class WasmRuntime:
         config = wasmtime.Config()
         config.wasm_simd = True
         config.wasm_relaxed_simd = True
+        with contextlib.suppress(wasmtime.WasmtimeError):
+            config.cache = True  # of compiled modules, in the user's own folder for caches
         engine = wasmtime.Engine(config)
         object.__setattr__(self, "engine", engine)
         object.__setattr__(self, "module", wasmtime.Module(engine, self.path.read_bytes()))
@@ -46,10 +49,8 @@ class WasmRuntime:
     def session(self) -> WasmSession:
         return WasmSession(self)
 
-    def memory(self, sizes: Sequence[int], threads: int) -> WasmMemory:
-        """Segments of their own for one vector."""
-        del threads  # WASM has one
-        return WasmMemory(WasmSession(self), sizes)
+    def replayer(self) -> WasmReplayer:
+        return WasmReplayer(WasmSession(self))
 
 
 class WasmSession:
@@ -157,6 +158,18 @@ class WasmPrepared:
         self._call[0] = self._words + 8 * begin
         self._call[1] = end - begin
         check_status(session.entry(session.store, self._record))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WasmReplayer:
+    """One instance for many vectors, which run one after the other."""
+
+    session: WasmSession
+
+    def memory(self, sizes: Sequence[int], threads: int) -> WasmMemory:
+        """Segments for one vector, where the one before had its own."""
+        del threads  # WASM has one
+        return WasmMemory(self.session, sizes)
 
 
 class WasmMemory:
