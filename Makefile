@@ -16,7 +16,7 @@ WHEELS := linux-x86_64 linux-aarch64 macos-arm64 macos-x86_64 windows-x86_64 any
 
 .PHONY: setup demo test lint gen bench bench-network fuzz crash crash-network cometbft \
   verify-package lock clean
-.PHONY: kernels wheels
+.PHONY: kernels compare-hosts wheels
 setup: $(VENV)/.runtime $(VENV)/.kernels
 
 $(VENV)/.created:
@@ -59,9 +59,14 @@ lint: $(VENV)/.dev $(VENV)/.kernels
 gen: $(VENV)/.dev
 	$(BIN)/python tools/generate.py
 
-# Everything that is compiled from the kernels' sources: here, for tests, and the committed modules.
+# Everything that is made of the kernels' sources: builds, the committed modules, what is recorded.
 kernels: $(VENV)/.kernels
-	$(BIN)/python tools/build_kernels.py all
+	$(BIN)/python tools/build_kernels.py all record
+	$(BIN)/python tools/record_selftest.py
+
+# The same programs on other hosts: V8 by Node, and aarch64 under qemu.
+compare-hosts: $(VENV)/.dev $(VENV)/.kernels
+	$(BIN)/python tools/compare_hosts.py --every
 
 # A wheel for every platform that has native kernels, and one for all others.
 wheels: $(VENV)/.kernels

@@ -1,11 +1,13 @@
 """Compiles the kernels with the pinned ziglang: `build_kernels.py native wasm all NAME…`.
 
-`native` is for this machine, in place; `wasm` the modules that are committed. The package's own
+`native` is for this machine, in place; `wasm` the modules that are committed, `record` writes what
+they were compiled from, `check` compiles them anew and compares. The package's own
 build compiles for the platform of a wheel by the same lists.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import platform
@@ -19,6 +21,8 @@ import fused_wasm
 
 KERNELS = Path(__file__).resolve().parents[1] / "src" / "synnergy" / "tensor" / "kernels"
 SOURCE = KERNELS / "c" / "kernels.c"
+#: What was compiled to what, committed beside the modules.
+RECORD = KERNELS / "kernels.sha256"
 COMMON = (
     *("-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-sanitize=all", "-fwrapv"),
     *("-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-s"),
@@ -142,6 +146,25 @@ def build(name: str) -> None:
     build_level(kind, name, KERNELS / "build")
 
 
+def recorded() -> str:
+    """The sources and the committed modules by their SHA-256, as sha256sum reads them."""
+    names = [f"c/{path.name}" for path in (KERNELS / "c").iterdir()]
+    names += [f"{name}.wasm" for name in WASM]
+    digests = {name: hashlib.sha256((KERNELS / name).read_bytes()) for name in names}
+    return "".join(f"{digests[name].hexdigest()}  {name}\n" for name in sorted(names))
+
+
+def check_committed() -> None:
+    """Exit unless the modules here are what their sources compile to, and recorded as such."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in WASM:
+            committed = (KERNELS / f"{name}.wasm").read_bytes()
+            if build_wasm(name, Path(folder)).read_bytes() != committed:
+                sys.exit(f"{name}.wasm is not what its sources compile to; run `make kernels`")
+    if RECORD.read_text("utf-8") != recorded():
+        sys.exit(f"{RECORD.name} is stale; run `make kernels`")
+
+
 def check_portable() -> None:
     """That the source compiles for the platforms that this machine isn't."""
     with tempfile.TemporaryDirectory() as folder:
@@ -161,6 +184,12 @@ def main() -> None:
     every = [*dict.fromkeys((*native, *X86_64, *AARCH64))]
     groups = {"native": native, "wasm": list(WASM), "all": [*every, *WASM]}
     for word in sys.argv[1:] or ["all"]:
+        if word == "check":
+            check_committed()
+            continue
+        if word == "record":
+            RECORD.write_text(recorded(), "utf-8")
+            continue
         for name in groups.get(word, [word]):
             build(name)
         if word == "all":
