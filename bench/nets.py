@@ -74,6 +74,8 @@ class Net:
             [numpy_helper.from_array(array, name) for name, array in self.weights.items()],
         )
         opsets = [helper.make_opsetid("", OPSET)]
+        if any(node.domain for node in self.nodes):
+            opsets.append(helper.make_opsetid("ai.onnx.ml", 3))
         return helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
 
 
@@ -245,3 +247,67 @@ def decoder(layers: int = 4, vocabulary: int = 1000, past: int = 63) -> bytes:
         x = net.add("Add", x, net.feed_forward(net.norm(x)))
     scores = net.add("MatMul", net.norm(x), net.weight(net.hidden, vocabulary, scale=0.06))
     return net.model(inputs, scores, *outputs)
+
+
+def recurrent(kind: str, hidden: int = 128, steps: int = 50) -> bytes:
+    """LSTM, GRU or RNN over a sequence of as many features, then ten scores; batch first."""
+    net = Net()
+    rows = {"RNN": 1, "GRU": 3, "LSTM": 4}[kind] * hidden
+    scale = hidden**-0.5
+    net.nodes.append(
+        helper.make_node(
+            kind,
+            [
+                net.add("Transpose", "x", perm=(1, 0, 2)),
+                net.weight(1, rows, hidden, scale=scale),
+                net.weight(1, rows, hidden, scale=scale),
+                net.weight(1, 2 * rows, scale=0.1),
+            ],
+            ["", "last"],
+            hidden_size=hidden,
+        )
+    )
+    last = net.add("Squeeze", "last", net.constant(np.array([0])))
+    x: tuple[int, list[int | str]] = (onnx.TensorProto.FLOAT, ["batch", steps, hidden])
+    return net.model({"x": x}, net.linear(last, hidden, 10))
+
+
+def boosted(trees: int, features: int = 20, leaves: int = 31) -> bytes:
+    """A regressor of gradient boosting, grown leaf by leaf as LightGBM grows it."""
+    net = Net()
+    columns: dict[str, list[Any]] = {
+        name: []
+        for name in ("modes", "featureids", "values", "truenodeids", "falsenodeids", "treeids")
+    }
+    ends: list[tuple[int, int]] = []
+    size = 2 * leaves - 1
+    for tree in range(trees):
+        nodes: list[tuple[str, int, float, int, int]] = [("LEAF", 0, 0.0, 0, 0)]
+        open_leaves = [0]
+        for _ in range(leaves - 1):
+            split = open_leaves.pop(int(net.generator.integers(len(open_leaves))))
+            left, right = len(nodes), len(nodes) + 1
+            feature, value = int(net.generator.integers(features)), net.generator.standard_normal()
+            nodes[split] = ("BRANCH_LEQ", feature, float(np.float32(value)), left, right)
+            nodes += [("LEAF", 0, 0.0, 0, 0)] * 2
+            open_leaves += [left, right]
+        for place, node in enumerate(nodes):
+            for name, item in zip(columns, (*node, tree), strict=True):
+                columns[name].append(item)
+            if node[0] == "LEAF":
+                ends.append((tree, place))
+    weights = (net.generator.standard_normal(len(ends)) * 0.1).astype(np.float32)
+    result = net.add(
+        "TreeEnsembleRegressor",
+        "x",
+        domain="ai.onnx.ml",
+        n_targets=1,
+        nodes_nodeids=list(range(size)) * trees,
+        **{f"nodes_{name}": items for name, items in columns.items()},
+        target_treeids=[tree for tree, _ in ends],
+        target_nodeids=[place for _, place in ends],
+        target_ids=[0] * len(ends),
+        target_weights=weights.tolist(),
+    )
+    x: tuple[int, list[int | str]] = (onnx.TensorProto.FLOAT, ["batch", features])
+    return net.model({"x": x}, result)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from synnergy.tensor import load
+from synnergy.tensor import BadInput, load
+from synnergy.tensor.kernels.selection import builds
 from tests.tensor.kernels.same import assert_same, hostile_floats, model_of
 
 NUMBERS = ("float32", "float64", "int64", "int32")
@@ -63,6 +64,25 @@ def test_vectorizer_and_extractor() -> None:
     types = {name: (array.dtype.name, array.shape) for name, array in arrays.items()}
     weights = {"i": np.array([[8, 0, 3, 3]])}
     assert_same(model_of(nodes, types, ["v", "w"], weights), arrays)
+
+
+def test_what_values_forbid_fails_the_run() -> None:
+    x = np.arange(4.0, dtype=np.float32)[None]
+    take = helper.make_node("ArrayFeatureExtractor", ["x", "i"], ["y"], domain="ai.onnx.ml")
+    types = {"x": ("float32", (1, 4)), "i": ("int64", (2,))}
+    taking = model_of([take], types, ["y"])
+    assert_same(taking, {"x": x, "i": np.array([3, 0])})
+    sort = helper.make_node(
+        "OneHotEncoder", ["x"], ["y"], domain="ai.onnx.ml", cats_int64s=[0, 1, 2, 3], zeros=0
+    )
+    sorting = model_of([sort], {"x": ("float32", (1, 4))}, ["y"])
+    assert_same(sorting, {"x": x})
+    for kernel in (*builds(), "reference"):
+        for index in (4, -1):
+            with pytest.raises(BadInput):
+                load(taking).run({"x": x, "i": np.array([0, index])}, kernel=kernel)
+        with pytest.raises(BadInput):
+            load(sorting).run({"x": x + 1}, kernel=kernel)
 
 
 def test_look_ups() -> None:

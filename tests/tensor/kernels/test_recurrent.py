@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from synnergy.tensor import BadInput, load
+from synnergy.tensor.kernels.selection import builds
 from tests.tensor.kernels.same import assert_same, hostile_floats, model_of
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
@@ -46,16 +48,18 @@ def _compare(
     }
     for letter in "blhcp"[: 5 if operator == "LSTM" else 3]:
         names.append(letter if letter in optional else "")
-    weights |= {name: given[name] for name in "blp" if name in names}
+    constant = "blp" if first else "bp"  # lengths may come with the run
+    weights |= {name: given[name] for name in constant if name in names}
     x = numbers(*((batch, times, inputs) if first else (times, batch, inputs)))
     if hostile:
         x = hostile_floats(x.shape, seed=batch)
-    arrays = {"x": x} | {name: given[name] for name in "hc" if name in names}
+    others = [name for name in "lhc" if name in names and name not in weights]
+    arrays = {"x": x} | {name: given[name] for name in others}
     outputs = ["y", "y_h", "y_c"][: 3 if operator == "LSTM" else 2]
     node = helper.make_node(
         operator, names, outputs, hidden_size=hidden, direction=direction, **attributes
     )
-    types = {name: ("float32", array.shape) for name, array in arrays.items()}
+    types = {name: (array.dtype.name, array.shape) for name, array in arrays.items()}
     assert_same(model_of([node], types, outputs, weights), arrays)
 
 
@@ -105,3 +109,15 @@ def test_activations(name: str) -> None:
         scaled = {"activation_alpha": [0.3] * count, "activation_beta": [0.6] * count}
         names = [name] * count
         _compare(operator, 9, 2, times=3, hostile=True, activations=names, **scaled)
+
+
+def test_a_length_beyond_the_times_fails_the_run() -> None:
+    node = helper.make_node("GRU", ["x", "w", "r", "", "l"], ["y"], hidden_size=2)
+    weights = {"w": np.ones((1, 6, 3), np.float32), "r": np.ones((1, 6, 2), np.float32)}
+    types = {"x": ("float32", (4, 2, 3)), "l": ("int32", (2,))}
+    plan = load(model_of([node], types, ["y"], weights))
+    x = np.ones((4, 2, 3), np.float32)
+    for lengths in ([5, 1], [-1, 4]):
+        for kernel in (*builds(), "reference"):
+            with pytest.raises(BadInput):
+                plan.run({"x": x, "l": np.array(lengths, np.int32)}, kernel=kernel)

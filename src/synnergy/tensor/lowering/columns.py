@@ -89,7 +89,7 @@ def vectorizer(site: Site) -> list[Operand] | None:
 @lowers("ArrayFeatureExtractor", domain=read.DOMAIN)
 def extractor(site: Site) -> list[Operand] | None:
     x, indices = site.inputs
-    if x is None or indices is None or indices.const is None:
+    if x is None or indices is None:
         return None
     result = site.result()
     columns, count = x.shape[-1], indices.elements
@@ -137,9 +137,8 @@ def category_mapper(site: Site) -> list[Operand] | None:
 
 @lowers("OneHotEncoder", domain=read.DOMAIN)
 def one_hot_encoder(site: Site) -> list[Operand] | None:
-    """With zeros = 0 an element of no category must fail the run: not by kernels."""
     x, builder = site.inputs[0], site.builder
-    if x is None or read.integer(site.node, "zeros", 1) == 0:
+    if x is None:
         return None
     _, columns, count = ml_maps.categories_of(site.node)
     order = sorted(columns)
@@ -149,7 +148,7 @@ def one_hot_encoder(site: Site) -> list[Operand] | None:
         *(result, x, x.code, x.elements, builder.constant(np.array(order, np.int64))),
         len(order),
         builder.constant(np.array([columns[key] for key in order], np.int64)),
-        count,
+        *(count, read.integer(site.node, "zeros", 1) == 0),
     )
     return [result]
 

@@ -75,10 +75,6 @@ def _start(b: Operand | None, direction: int, rows: int, linear: int) -> tuple[A
     return start, r_bias[rows // 3 * 2 :]
 
 
-def _fit(lengths: Array, times: int) -> bool:
-    return bool(((lengths >= 0) & (lengths <= times)).all())
-
-
 @lowers("RNN", "GRU", "LSTM")
 def recurrent(site: Site) -> list[Operand] | None:
     x, w, r, b, lengths, h, c, peepholes = (*site.inputs, *[None] * 5)[:8]
@@ -93,8 +89,6 @@ def recurrent(site: Site) -> list[Operand] | None:
     if batch_first:
         batch, times = times, batch
     directions, rows, hidden = r.shape
-    if lengths is not None and (lengths.const is None or not _fit(lengths.const, times)):
-        return None
     if not hidden:
         return None
     linear = arguments.flag(node, "linear_before_reset") if node.operator == "GRU" else 0

@@ -99,8 +99,7 @@ void PUT_COLUMNS(const Context *context, const int64_t *args) {
   }
 }
 
-/* result, x, bytes of an element, rows, columns of x, columns to take (int64, in range), how
- * many. ML-15 */
+/* result, x, bytes of an element, rows, columns of x, columns to take (int64), how many. ML-15 */
 void TAKE_COLUMNS(const Context *context, const int64_t *args) {
   int64_t size = args[2], columns = args[4], count = args[6];
   const int64_t *indices = at(context, args[5]);
@@ -108,8 +107,11 @@ void TAKE_COLUMNS(const Context *context, const int64_t *args) {
   for (int64_t row = part.begin; row < part.end; row++) {
     uint8_t *result = (uint8_t *)at(context, args[0]) + row * count * size;
     const uint8_t *x = (const uint8_t *)at(context, args[1]) + row * columns * size;
-    for (int64_t i = 0; i < count; i++)
-      for (int64_t byte = 0; byte < size; byte++) result[i * size + byte] = x[indices[i] * size + byte];
+    for (int64_t i = 0; i < count; i++) {
+      int64_t index = indices[i];
+      if (index < 0 || index >= columns) *context->bad_input = 1, index = 0;
+      for (int64_t byte = 0; byte < size; byte++) result[i * size + byte] = x[index * size + byte];
+    }
   }
 }
 
@@ -155,7 +157,7 @@ void LOOK_UP(const Context *context, const int64_t *args) {
 }
 
 /* result (float32), x, element type, count, sorted categories (int64), how many, the column of
- * each, columns. ML-19 */
+ * each, columns, whether every element must belong to a category. ML-19 */
 void ONE_HOT_COLUMNS(const Context *context, const int64_t *args) {
   const void *x = at(context, args[1]), *keys = at(context, args[4]);
   const int64_t *columns = at(context, args[6]);
@@ -173,5 +175,6 @@ void ONE_HOT_COLUMNS(const Context *context, const int64_t *args) {
     int64_t place = known ? place_among(keys, n, &whole, I64, 0) : n;
     memset(result, 0, (size_t)width * sizeof(float));
     if (place < n) result[columns[place]] = 1.0f;
+    else if (args[8]) *context->bad_input = 1;
   }
 }

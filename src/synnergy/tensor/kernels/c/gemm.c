@@ -153,9 +153,11 @@ static void matmul_f32(const Context *context, const int64_t *args, int64_t b_ro
       c += index[d] * strides[3];
       if (start) start += index[d] * strides[4];
     }
-    if (start || !k)
+    if (start && args[10])
+      for (int64_t i = 0; i < rows; i++) memcpy(c + i * ldc, start + i * args[9], (size_t)width * sizeof(float));
+    else if (start || !k)
       for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < width; j++) c[i * ldc + j] = start ? start[i * args[9] + j * args[10]] : 0.0f;
+        for (int64_t j = 0; j < width; j++) c[i * ldc + j] = start ? start[i * args[9]] : 0.0f;
     for (int64_t begin = 0; begin < k; begin += BLOCK) {
       int64_t depth = least(BLOCK, k - begin), apart = ldb;
       int first = !start && !begin;

@@ -279,14 +279,17 @@ void RECURRENT_F32(const Context *context, const int64_t *args) {
     cell.active = active;
     memset(cell.h, 0, (size_t)(count * ld) * sizeof(float));
     memset(cell.c, 0, (size_t)(count * ld) * sizeof(float));
+    int64_t known[CELL_ROWS];
     for (int64_t row = 0; row < count; row++) {
+      int64_t length = known[row] = lengths ? lengths[top + row] : times;
+      if (length < 0 || length > times) *context->bad_input = 1, known[row] = 0;
       if (initials[0]) memcpy(cell.h + row * ld, initials[0] + (top + row) * strides[6], (size_t)hidden * 4);
       if (initials[1]) memcpy(cell.c + row * ld, initials[1] + (top + row) * strides[6], (size_t)hidden * 4);
     }
     for (int64_t time = 0; time < times; time++) {
       int64_t places[CELL_ROWS];
       for (int64_t row = 0; row < count; row++) {
-        int64_t length = lengths ? lengths[top + row] : times;
+        int64_t length = known[row];
         active[row] = time < length;
         places[row] = args[17] && time < length ? length - 1 - time : time;
         starts[row] = start + places[row] * strides[2] + (top + row) * strides[3];
@@ -309,7 +312,7 @@ void RECURRENT_F32(const Context *context, const int64_t *args) {
       for (int state = 0; state < 2; state++) {
         if (!finals[state]) continue;
         float *out = finals[state] + (top + row) * strides[6];
-        if (lengths ? lengths[top + row] == 0 : times == 0) memset(out, 0, (size_t)hidden * 4);
+        if (known[row] == 0) memset(out, 0, (size_t)hidden * 4);
         else memcpy(out, (state ? cell.c : cell.h) + row * ld, (size_t)hidden * 4);
       }
   }
