@@ -24,11 +24,13 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.svm import SVC, SVR
 
 from bench import nets
 from synnergy.tensor import BadInput, Unsupported, load
 from synnergy.tensor.encoding import encode_tensors
 from synnergy.tensor.types import DTYPES, TensorType
+from tests.acceptance import networks
 from tests.tensor.core.test_onnx_node_suite import as_array
 from tests.tensor.kernels.same import hostile_floats, model_of
 
@@ -36,7 +38,7 @@ Array = np.ndarray[Any, Any]
 Case = tuple[str, bytes, Mapping[str, Array]]
 
 #: How many vectors of ONNX's own node tests the browser's runner computes, at least.
-NODE_TESTS = 800
+NODE_TESTS = 850
 
 
 def write(folder: Path, name: str, content: bytes, given: Mapping[str, Array]) -> bool:
@@ -65,6 +67,7 @@ def write_all(folder: Path) -> None:
 
 def own_cases() -> Iterator[Case]:
     yield from network_cases()
+    yield from hand_written_cases()
     yield from estimator_cases()
     yield from product_cases()
 
@@ -93,6 +96,12 @@ def network_cases() -> Iterator[Case]:
         yield name, content, given
 
 
+def hand_written_cases() -> Iterator[Case]:
+    for name, make in {**networks.SOLD, **networks.RUN}.items():
+        model = make()
+        yield name.replace(" ", "-"), model.content, model.held_out
+
+
 def estimator_cases() -> Iterator[Case]:
     x, y = load_iris(return_X_y=True)
     x = x.astype(np.float32)
@@ -106,12 +115,17 @@ def estimator_cases() -> Iterator[Case]:
         ("boosted-two", GradientBoostingClassifier(n_estimators=20, random_state=1), two),
         ("regressor", GradientBoostingRegressor(n_estimators=20, random_state=1), x[:, 1]),
         ("forest", RandomForestClassifier(n_estimators=9, random_state=1), y),
+        ("machine", SVC(probability=True, random_state=1), y),
+        ("machine-two", SVC(kernel="poly"), two),
+        ("machine-regressor", SVR(kernel="sigmoid"), x[:, 0]),
     ]
     for name, estimator, target in estimators:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             estimator.fit(x, target)
-        options = {} if name in ("normalised", "regressor") else {"zipmap": name == "forest"}
+        options = (
+            {} if name.endswith(("normalised", "regressor")) else {"zipmap": name == "forest"}
+        )
         exported: Any = to_onnx(estimator, x[:1], options=options, target_opset=21)
         yield name, exported.SerializeToString(), {"X": x[::3]}
 

@@ -8,9 +8,12 @@ import { ENCODERS } from "../operators/encoders.js";
 import { MOVEMENT } from "../operators/movement.js";
 import { NORMALIZATION } from "../operators/normalization.js";
 import { PRODUCTS } from "../operators/products.js";
+import { QUANTISED } from "../operators/quantised.js";
+import { RECURRENT } from "../operators/recurrent.js";
 import { REDUCTION } from "../operators/reduction.js";
 import { SELECTION } from "../operators/selection.js";
 import { type Operators, Site } from "../operators/site.js";
+import { MACHINES } from "../operators/svm.js";
 import { TREES } from "../operators/trees.js";
 import { POOLING } from "../operators/windows.js";
 import { type NamedTensors, canonicalise } from "../tensor/encoding.js";
@@ -26,6 +29,9 @@ const OPERATORS: Operators = {
   ...CLASSIC,
   ...TREES,
   ...ENCODERS,
+  ...MACHINES,
+  ...QUANTISED,
+  ...RECURRENT,
   ...SELECTION,
   ...NORMALIZATION,
 };

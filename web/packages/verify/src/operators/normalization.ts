@@ -76,9 +76,15 @@ function layerNormalization(centred: boolean): Operator {
     const [source, result] = [job.input(x), job.result(x.type, x.shape)];
     const factors = [job.input(scale), bias ? job.input(bias) : null];
     const rows = x.data.length / count;
+    const kept = x.shape.map((size, at) => (at < axis ? size : 1));
+    // Where statistics are asked for, the type that they are computed in counts.
+    const shown = [1, 2].filter((at) => site.wants(at));
+    if (shown.length && x.type !== "float32") throw site.refuse("statistics of another type");
+    const [mean, inverse] =
+      centred && shown.length ? [0, 1].map(() => job.result(x.type, kept)) : [];
     const rest = [TypeCode[result.type], centred ? 1 : 0, rows, count, bits(epsilon), 1, count];
-    job.step("NORMALISE_ROWS", result, source, ...factors, null, null, ...rest);
-    return job.run(result);
+    job.step("NORMALISE_ROWS", result, source, ...factors, mean ?? null, inverse ?? null, ...rest);
+    return mean && inverse ? job.run(result, mean, inverse) : job.run(result);
   };
 }
 

@@ -18,6 +18,13 @@ interface View {
   readonly batch: number;
 }
 
+/** B in panels, in the order the kernels read it. */
+export function packed(job: Job, k: number, n: number, b: View, matrices: number): Place {
+  const panels = job.temporary(4 * k * Math.ceil(n / VECTOR) * VECTOR * matrices);
+  job.step("PACK_B_F32", panels, b.place, k, n, b.rows, b.columns, 1, matrices, b.batch);
+  return panels;
+}
+
 /** C = start + A B for a batch of matrices. Rows of A are contiguous, `apart` lies between its
  * matrices; the start has no batch. */
 export function product(
@@ -28,9 +35,7 @@ export function product(
   b: View,
   start: Omit<View, "batch"> | null,
 ): Operand {
-  const matrices = b.batch ? batch : 1;
-  const panels = job.temporary(4 * k * Math.ceil(n / VECTOR) * VECTOR * matrices);
-  job.step("PACK_B_F32", panels, b.place, k, n, b.rows, b.columns, 1, matrices, b.batch);
+  const panels = packed(job, k, n, b, b.batch ? batch : 1);
   const c = job.result("float32", [batch, m, n]);
   const axis = [batch, apart, b.batch ? 1 : 0, m * n, 0];
   const from = [start?.rows ?? 0, start?.columns ?? 0];

@@ -23,7 +23,7 @@ function powersOf(site: Site, values: Float32Array): Float32Array {
 }
 
 /** 1 / (1 + e^-|x|), for negative x one minus that. ML-6 */
-function logistic(site: Site, values: Float32Array): Float32Array {
+export function logistic(site: Site, values: Float32Array): Float32Array {
   const powers = powersOf(
     site,
     values.map((x) => -Math.abs(x)),
