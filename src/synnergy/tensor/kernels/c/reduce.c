@@ -12,7 +12,6 @@
 #define TERMS 1024
 #define COLUMNS (TERMS / LANES)
 
-typedef int32_t i32_lanes __attribute__((ext_vector_type(LANES)));
 typedef int64_t i64_lanes __attribute__((ext_vector_type(LANES)));
 
 /* fold: n terms, a multiple of LANES, into 16 lanes, the first into lane 0.
@@ -259,12 +258,39 @@ static int64_t place_of(const int64_t *dims, int64_t rank, int64_t index) {
 
 static const int8_t ELEMENT_BYTES[] = {2, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 1};
 
+#define REAL float
+#define REALS f32_lanes
+#define OF(name) name##_f32
+#include "reduce_of.h"
+#undef REAL
+#undef REALS
+#undef OF
+
+#define REAL double
+#define REALS f64_lanes
+#define OF(name) name##_f64
+#include "reduce_of.h"
+#undef REAL
+#undef REALS
+#undef OF
+
+/* Whether reduce_of.h knows it. */
+static int plain_sum(const Reduction *r) {
+  int sums = r->operation == SUM || r->operation == SQUARE_SUM;
+  return sums && (r->type == F32 || r->type == F64) && r->finish <= ROOT;
+}
+
 /* Results begin..end where the last reduced axis is contiguous, or no kept one is. */
 static void reduce_rows(const Reduction *r, uint8_t *result, const uint8_t *x, const int64_t *kept, int64_t nk,
                         const int64_t *reduced, int64_t nr, Range part) {
   int64_t bytes = ELEMENT_BYTES[r->type];
   int64_t run = nr ? reduced[2 * nr - 2] : 1, stride = nr ? reduced[2 * nr - 1] : 1;
   int plain = (r->operation == SUM || r->operation == PRODUCT) && r->type != F16 && stride == 1 && nr <= 1;
+  if (plain_sum(r) && stride == 1 && nr <= 1) {
+    if (r->wide) sum_rows_f64(r, (double *)result, (const double *)x, kept, nk, part);
+    else sum_rows_f32(r, (float *)result, (const float *)x, kept, nk, part);
+    return;
+  }
   _Alignas(64) int64_t terms[TERMS], lanes[LANES];
   for (int64_t index = part.begin; index < part.end; index++) {
     const uint8_t *source = x + place_of(kept, nk, index) * bytes;
@@ -304,6 +330,12 @@ static void reduce_columns(const Reduction *r, uint8_t *result, const uint8_t *x
     int64_t row = item / tiles, column = item % tiles * COLUMNS, width = least(COLUMNS, columns - column);
     const uint8_t *source = x + (place_of(kept, nk - 1, row) + column) * bytes;
     int64_t index = row * columns + column;
+    if (plain_sum(r) && nr <= 1) {
+      int64_t stride = nr ? reduced[1] : 0;
+      if (r->wide) sum_columns_f64(r, (double *)result + index, (const double *)source, stride, width);
+      else sum_columns_f32(r, (float *)result + index, (const float *)source, stride, width);
+      continue;
+    }
     neutral(r, partial, 0, LANES * width);
     for (int64_t done = 0; done < r->count; done += LANES) {
       int64_t rows = least(LANES, r->count - done);

@@ -8,6 +8,13 @@
 
 typedef float f32_lanes __attribute__((ext_vector_type(LANES)));
 typedef double f64_lanes __attribute__((ext_vector_type(LANES)));
+typedef int32_t i32_lanes __attribute__((ext_vector_type(LANES)));
+typedef _Bool lane_mask __attribute__((ext_vector_type(LANES)));
+
+static inline lane_mask first_lanes(int64_t n) {
+  const i32_lanes lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return __builtin_convertvector(lane < (int32_t)n, lane_mask);
+}
 
 #define REAL float
 #define VECTOR vf

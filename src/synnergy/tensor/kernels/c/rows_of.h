@@ -11,11 +11,15 @@ static inline REAL OF(tree)(REALS lanes) {
 
 /* The elements left over after whole lanes; +0 for the others, which changes no sum from +0. */
 static inline REALS OF(rest)(const REAL *x, int64_t n) {
+#if VL > 4
+  return __builtin_masked_load(first_lanes(n), x, (REALS)0);
+#else
   REAL padded[LANES] = {0};
   REALS lanes;
   for (int64_t i = 0; i < n; i++) padded[i] = x[i];
   memcpy(&lanes, padded, sizeof lanes);
   return lanes;
+#endif
 }
 
 static inline REAL OF(sum)(const REAL *x, int64_t n) {
