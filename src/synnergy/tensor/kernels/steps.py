@@ -17,6 +17,8 @@ class Step(IntEnum):
     ELEMENTWISE_UNARY = 3
     WHERE = 4
     CAST = 5
+    # chain.c
+    CHAIN_F32 = 32
     # functions.c
     FUNCTION = 48
     # gemm.c

@@ -28,6 +28,12 @@ class Kind(IntEnum):
     MAXIMUM = 6
     MINIMUM = 7
     RECTIFY = 8
+    EXP = 9
+    SIGMOID = 10
+    TANH = 11
+    ERF = 12
+    GELU = 13
+    GELU_TANH = 14
 
 
 _BINARY = {
@@ -35,6 +41,15 @@ _BINARY = {
     "Sub": (Kind.SUBTRACT, Kind.SUBTRACT_FROM),
     "Mul": (Kind.MULTIPLY, Kind.MULTIPLY),
     "Div": (Kind.DIVIDE, Kind.DIVIDE_INTO),
+}
+
+
+_FUNCTIONS = {
+    "Exp": Kind.EXP,
+    "Sigmoid": Kind.SIGMOID,
+    "Tanh": Kind.TANH,
+    "Erf": Kind.ERF,
+    "Gelu": Kind.GELU,
 }
 
 
@@ -120,7 +135,7 @@ def _batch_normalisation(
     return [(Kind.MULTIPLY, wide[0]), (Kind.ADD, wide[1])]
 
 
-def _operations(
+def operations_of(
     node: Node, inputs: Sequence[Operand | None], builder: Builder, rank: int
 ) -> list[tuple[Kind, Operand | None]] | None:
     """A node as operations on the operand that isn't given; None where it's none of those."""
@@ -130,6 +145,9 @@ def _operations(
         return [(Kind.RECTIFY, None)]
     if node.operator == "BatchNormalization":
         return _batch_normalisation(node, inputs, builder, rank)
+    if node.operator in _FUNCTIONS:
+        tanh = node.operator == "Gelu" and node.attribute("approximate") == "tanh"
+        return [(Kind.GELU_TANH if tanh else _FUNCTIONS[node.operator], None)]
     if node.operator == "Clip":
         return [*_clip_bounds(node, inputs, builder)] if inputs[0] is None else None
     if node.operator not in _BINARY or len(inputs) != 2:
@@ -144,9 +162,15 @@ def _operations(
 
 
 def take_followers(
-    followers: Followers, builder: Builder, layout: Layout, shape: tuple[int, ...], most: int = 8
+    followers: Followers,
+    builder: Builder,
+    layout: Layout,
+    shape: tuple[int, ...],
+    most: int = 8,
+    functions: bool = True,
 ) -> list[After]:
-    """Take the chain of float32 nodes that only work on each element of a result of that shape."""
+    """Take the chain of float32 nodes that only work on each element of a result of that shape;
+    of functions only where the kernel knows them."""
     taken: list[After] = []
     while len(taken) < most:
         following = followers.next()
@@ -155,8 +179,8 @@ def take_followers(
         node, inputs, kind = following
         if kind.dtype != "float32" or kind.shape != shape:
             break
-        operations = _operations(node, inputs, builder, len(shape))
-        if operations is None:
+        operations = operations_of(node, inputs, builder, len(shape))
+        if operations is None or (node.operator in _FUNCTIONS and not functions):
             break
         found: list[After] = []
         for operation, operand in operations:

@@ -129,7 +129,7 @@ def conv(site: Site) -> list[Operand] | None:
         return None
     layout = Layout(shape, ((0,), (1,), tuple(range(2, len(shape)))))
     after = [] if bias is None else [After(Kind.ADD, bias, (0, 1, 0))]
-    after += take_followers(site.followers, site.builder, layout, shape, _MOST_AFTER)
+    after += take_followers(site.followers, site.builder, layout, shape, _MOST_AFTER, False)
     result = site.result()
     finish: list[Argument] = [len(after), *words(after)]
     if (

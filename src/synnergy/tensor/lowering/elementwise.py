@@ -9,6 +9,7 @@ import numpy as np
 
 from synnergy.tensor.kernels.program import Builder, Operand, bits
 from synnergy.tensor.kernels.steps import Step
+from synnergy.tensor.lowering.chains import chain
 from synnergy.tensor.lowering.registry import Site, lowers
 from synnergy.tensor.lowering.walks import broadcast, walk
 from synnergy.tensor.operators import arguments
@@ -139,6 +140,9 @@ _SWAPPED = {"Greater": Binary.LESS, "GreaterOrEqual": Binary.LESS_OR_EQUAL}
 
 @lowers(*_PLAIN)
 def plain(site: Site) -> list[Operand] | None:
+    chained = chain(site)
+    if chained is not None:
+        return [chained]
     a, b = _present(site.inputs)
     return [binary(site.builder, _PLAIN[site.node.operator], a, b)]
 

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from synnergy.tensor.kernels.program import Operand, bits
 from synnergy.tensor.kernels.steps import Step
+from synnergy.tensor.lowering.chains import chain
 from synnergy.tensor.lowering.registry import Site, lowers
 from synnergy.tensor.operators import arguments
 
@@ -67,6 +68,9 @@ def function(site: Site) -> list[Operand] | None:
     x, node = site.inputs[0], site.node
     if x is None or x.dtype not in ("float32", "float64"):
         return None
+    chained = chain(site)
+    if chained is not None:
+        return [chained]
     name = node.operator.upper()
     if name == "GELU" and arguments.text(node, "approximate", "none", ("none", "tanh")) == "tanh":
         name = "GELU_TANH"

@@ -7,6 +7,7 @@ export const Step = {
   ELEMENTWISE_UNARY: 3,
   WHERE: 4,
   CAST: 5,
+  CHAIN_F32: 32,
   FUNCTION: 48,
   PACK_B_F32: 64,
   MATMUL_F32: 65,

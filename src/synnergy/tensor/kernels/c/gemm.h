@@ -8,7 +8,7 @@
 #ifndef SYNNERGY_GEMM_H
 #define SYNNERGY_GEMM_H
 
-#include "kernels.h"
+#include "functions.h"
 
 /* Terms of a dot product that are summed before the sum joins the others. TENSOR-10 */
 #define BLOCK 256
@@ -121,10 +121,12 @@ static inline void place_in_batch(int64_t item, const int64_t *sizes, int64_t ap
 
 /* What is done to each finished result, in turn; each operation rounds on its own. The operand is
  * a matrix (or one for each of the batch) of which a stride of 0 repeats a row or a column.
- * Maximum and minimum are TENSOR-21's, and so is rectifying: max(c, +0), NaN stays. */
+ * Maximum and minimum are TENSOR-21's, and so is rectifying: max(c, +0), NaN stays.
+ * From THEN_EXP on they are TENSOR-22's functions; convolutions don't know these. */
 enum {
   ADD = 0, SUBTRACT, SUBTRACT_FROM, MULTIPLY, DIVIDE, DIVIDE_INTO,
   MAXIMUM, MINIMUM, RECTIFY,
+  THEN_EXP, THEN_SIGMOID, THEN_TANH, THEN_ERF, THEN_GELU, THEN_GELU_TANH,
 };
 
 INLINE vf after_vf(int64_t kind, vf c, vf x) {
@@ -143,6 +145,12 @@ INLINE vf after_vf(int64_t kind, vf c, vf x) {
     vi odd = (c != c) | ((c == 0.0f) & (x == 0.0f));
     return odd ? -(-c - x) : c < x ? c : x;
   }
+  case THEN_EXP: return exp_vf(c);
+  case THEN_SIGMOID: return sigmoid_vf(c);
+  case THEN_TANH: return tanh_vf(c);
+  case THEN_ERF: return erf_vf(c);
+  case THEN_GELU: return gelu_vf(c);
+  case THEN_GELU_TANH: return gelu_tanh_vf(c);
   default: return (vf)((vi)c & ((c > 0.0f) | (c != c)));
   }
 }
@@ -159,7 +167,7 @@ INLINE void after_matrix(int64_t kind, float *restrict c, int64_t ldc, int64_t r
   }
 }
 
-/* Words of one operation in a step: kind, operand (ABSENT for RECTIFY), row stride, column stride
+/* Words of one operation in a step: kind, operand (ABSENT from RECTIFY on), row stride, column stride
  * (0 or 1), then a stride for each dimension of the batch. */
 #define AFTER_WORDS(dimensions) (4 + (dimensions))
 
@@ -178,6 +186,7 @@ static void finish(const Context *context, const int64_t *after, int64_t count, 
     switch (after[0]) {
       CASE(ADD) CASE(SUBTRACT) CASE(SUBTRACT_FROM) CASE(MULTIPLY) CASE(DIVIDE)
       CASE(DIVIDE_INTO) CASE(MAXIMUM) CASE(MINIMUM) CASE(RECTIFY)
+      CASE(THEN_EXP) CASE(THEN_SIGMOID) CASE(THEN_TANH) CASE(THEN_ERF) CASE(THEN_GELU) CASE(THEN_GELU_TANH)
     }
 #undef CASE
   }

@@ -6,6 +6,7 @@
 #include "products.c"
 #include "elementwise.c"
 #include "reduce.c"
+#include "chain.c"
 #include "norm.c"
 #include "conv.c"
 #include "int8.c"
