@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from synnergy.tensor import load
+from synnergy.tensor.kernels.selection import builds
+from synnergy.tensor.types import BadInput
 from tests.tensor.kernels.same import Array, assert_same, hostile_floats, model_of
 
 BATCH, HEADS, GROUPS, QUERIES, KEYS, PAST, HEAD, VALUE = 2, 4, 2, 5, 7, 3, 8, 6
@@ -33,6 +36,8 @@ def _check(
             if dtype == "bool":
                 arrays[name] = generator.random(shape) < 0.6
                 arrays[name][..., 0, :] = False
+            elif dtype == "int64":
+                arrays[name] = generator.integers(0, KEYS + 1, shape)
             else:
                 plain = generator.standard_normal(shape).astype(dtype)
                 hostile = hostile_floats(shape, dtype, seed)
@@ -92,6 +97,21 @@ def test_masks(kind: str, shape: tuple[int, ...]) -> None:
 def test_lengths() -> None:
     lengths = {"lengths": np.array([KEYS, 4], np.int64)}
     _check(_whole(), {"is_causal": 1}, ["y"], lengths)
+    _check({**_whole(), "lengths": ("int64", (BATCH,))}, {"is_causal": 1}, ["y"])
+
+
+@pytest.mark.parametrize("length", [-1, KEYS + 1])
+def test_lengths_outside_the_keys(length: int) -> None:
+    node = helper.make_node("Attention", ["q", "k", "v", "", "", "", "lengths"], ["y"])
+    given = {**_whole(), "lengths": ("int64", (BATCH,))}
+    plan = load(model_of([node], given, ["y"], opset=24))
+    arrays: dict[str, Array] = {
+        name: np.ones(shape, dtype) for name, (dtype, shape) in given.items()
+    }
+    arrays["lengths"][1] = length
+    for name in ("reference", *builds()):
+        with pytest.raises(BadInput):
+            plan.run(arrays, kernel=name)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
@@ -113,6 +133,15 @@ def test_rotary_embedding(dtype: str, near: int) -> None:
         weights = {"cosines": cosines, "sines": sines, "positions": positions}
         content = model_of([node], {"x": (dtype, shape)}, ["y"], weights, opset=23)
         assert_same(content, {"x": hostile_floats(shape, dtype)})
+    names = ["x", "cosines", "sines", "positions"]
+    node = helper.make_node("RotaryEmbedding", names, ["y"], interleaved=near)
+    given = {"x": (dtype, (2, 4, 5, 6)), "positions": ("int64", (2, 5))}
+    plan = load(model_of([node], given, ["y"], {"cosines": cosines, "sines": sines}, opset=23))
+    x = hostile_floats((2, 4, 5, 6), dtype)
+    assert_same(plan, {"x": x, "positions": positions - 5})
+    for name in ("reference", *builds()):
+        with pytest.raises(BadInput):
+            plan.run({"x": x, "positions": positions + 1}, kernel=name)
     node = helper.make_node("RotaryEmbedding", ["x", "c", "s"], ["y"], interleaved=near)
     given = {"x": (dtype, (2, 4, 5, 8)), "c": (dtype, (2, 5, 4)), "s": (dtype, (2, 5, 4))}
     arrays = {name: hostile_floats(kind[1], dtype, 3) for name, kind in given.items()}

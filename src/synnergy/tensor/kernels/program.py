@@ -216,7 +216,7 @@ class Builder:
     def _place(self, buffer: Buffer) -> None:
         buffer.segment = FIRST_WEIGHTS + self.weights.segments
         buffer.offset = self._placed_bytes
-        self._placed_bytes += aligned(max(buffer.size, 1))
+        self._placed_bytes += aligned(buffer.size)
 
     @property
     def placed_bytes(self) -> int:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synnergy.tensor.kernels.program import Operand, bits
+from synnergy.tensor.kernels.program import Builder, Operand, bits
 from synnergy.tensor.kernels.steps import Step
 from synnergy.tensor.lowering.elementwise import Binary, binary, converted, scalar
-from synnergy.tensor.lowering.matmul import Factor, packed
+from synnergy.tensor.lowering.matmul import Axis, Factor, Product
 from synnergy.tensor.lowering.registry import Site, lowers
 from synnergy.tensor.lowering.walks import broadcast
 from synnergy.tensor.operators import arguments, attention, rotary
@@ -36,8 +36,9 @@ def _heads(x: Operand, heads: int, size: int) -> Heads:
     return Heads(x, x.shape[1] * heads * size, size, heads * size)
 
 
-def _scaled(site: Site, x: Operand, factor: float) -> Operand:
-    return binary(site.builder, Binary.MUL, x, scalar(site.builder, "float32", factor))
+def _scaled(builder: Builder, x: Operand, factor: float) -> Operand:
+    wide = converted(builder, x, "float32")
+    return binary(builder, Binary.MUL, wide, scalar(builder, "float32", factor))
 
 
 def _joined(site: Site, past: Operand | None, x: Operand, sizes: Sizes, size: int) -> Operand:
@@ -58,15 +59,14 @@ def _product(
     m, n, k = shape
     right, row, column = b
     shared = sizes.heads // sizes.groups
-    batch = [(sizes.batch, right.batch), (sizes.groups, right.head)]
-    panels = packed(site.builder, Factor(right.operand, k, n, row, column), batch)
-    walk = (
-        *(sizes.batch, a.batch, sizes.groups, result.batch, 0),
-        *(sizes.groups, shared * a.head, 1, shared * result.head, 0),
-        *(shared, a.head, 0, result.head, 0),
+    axes = (
+        Axis(sizes.batch, a.batch, right.batch, result.batch),
+        Axis(sizes.groups, shared * a.head, right.head, shared * result.head),
+        Axis(shared, a.head, 0, result.head),
     )
-    fixed = (m, n, k, a.token, result.token, 0, 0, 3, 0)
-    site.builder.step(Step.MATMUL_F32, result.operand, a.operand, panels, None, *fixed, *walk)
+    factor = Factor(right.operand, k, n, row, column)
+    product = Product(a.operand, factor, m, axes, a_row=a.token, c_row=result.token)
+    product.into(site.builder, result.operand)
 
 
 def attention_sizes(site: Site) -> Sizes:
@@ -80,17 +80,15 @@ def lower_attention(site: Site) -> list[Operand] | None:
     if q is None or k is None or v is None or q.dtype == "float64":
         return None
     node, builder, sizes = site.node, site.builder, attention_sizes(site)
-    empty = 0 in (*sizes.scores, sizes.head, sizes.value)
-    if empty or (lengths is not None and not _lengths_fit(lengths, sizes)):
+    if 0 in (*sizes.scores, sizes.head, sizes.value):
         return None
     keys, values = k, v
     if past_key is not None or len(node.outputs) > 1:
         keys = _joined(site, past_key, k, sizes, sizes.head)
         values = _joined(site, past_value, v, sizes, sizes.value)
     factor = attention.scale_root(node, sizes)
-    left = _heads(_scaled(site, converted(builder, q, "float32"), factor), sizes.heads, sizes.head)
-    wide_keys = _scaled(site, converted(builder, keys, "float32"), factor)
-    right = _heads(wide_keys, sizes.groups, sizes.head)
+    left = _heads(_scaled(builder, q, factor), sizes.heads, sizes.head)
+    right = _heads(_scaled(builder, keys, factor), sizes.groups, sizes.head)
     raw = builder.tensor("float32", sizes.scores)
     scores = _heads(raw, sizes.heads, sizes.total)
     shape = (sizes.queries, sizes.total, sizes.head)
@@ -107,12 +105,6 @@ def lower_attention(site: Site) -> list[Operand] | None:
     if len(node.outputs) > 3:
         results.append(converted(builder, shown, q.dtype))
     return results[: len(node.outputs)]
-
-
-def _lengths_fit(lengths: Operand, sizes: Sizes) -> bool:
-    """Whether they are known to be within the keys: kernels can't complain."""
-    known = lengths.const
-    return known is not None and bool(((known >= 0) & (known <= sizes.total)).all())
 
 
 def _shares(
@@ -152,18 +144,13 @@ def rotary_embedding(site: Site) -> list[Operand] | None:
     node, builder = site.node, site.builder
     shapes = [operand.shape for operand in site.inputs if operand is not None]
     heads, turned = rotary.sizes_of(node, shapes)
-    if positions is not None:
-        known = positions.const
-        if known is None or ((known < -cosines.shape[0]) | (known >= cosines.shape[0])).any():
-            return None
-        positions = builder.constant(np.where(known < 0, known + cosines.shape[0], known))
     size = x.elements // (x.shape[0] * heads * (x.shape[1] if len(x.shape) == 3 else x.shape[2]))
     wide, cosines, sines = (converted(builder, each, "float32") for each in (x, cosines, sines))
     matrices = _heads(wide, heads, size)
     tokens = x.shape[1] if len(x.shape) == 3 else x.shape[2]
     result = builder.tensor("float32", x.shape)
     near = int(arguments.flag(node, "interleaved"))
-    shape = (x.shape[0], tokens, heads, size, turned, near)
+    shape = (cosines.shape[0], x.shape[0], tokens, heads, size, turned, near)
     strides = (matrices.batch, matrices.token, matrices.head)
     builder.step(Step.ROTATE_F32, result, wide, cosines, sines, positions, *shape, *strides)
     return [converted(builder, result, x.dtype)]

@@ -73,7 +73,10 @@ def packed(builder: Builder, b: Factor, batch: Sequence[tuple[int, int]]) -> Buf
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """c = start + a b in float32, then what follows; `start_strides` are of rows and columns."""
+    """c = start + a b in float32, then what follows; `start_strides` are of rows and columns.
+
+    a_row and c_row are the strides of A's and C's rows, 0 where these lie side by side.
+    """
 
     a: Operand
     b: Factor
@@ -81,6 +84,8 @@ class Product:
     axes: Sequence[Axis] = ()
     start: Operand | None = None
     start_strides: tuple[int, ...] = (0, 0)
+    a_row: int = 0
+    c_row: int = 0
 
     def into(self, builder: Builder, result: Operand, after: Sequence[After] = ()) -> None:
         """Add the steps of it."""
@@ -97,7 +102,8 @@ class Product:
             batch += [axis.size, axis.a, stride, axis.c, 0]
         a = converted(builder, self.a, "float32")
         start = None if self.start is None else converted(builder, self.start, "float32")
-        shape = (self.m, b.n, b.k, b.k, b.n, *self.start_strides)
+        rows = (self.a_row or b.k, self.c_row or b.n)
+        shape = (self.m, b.n, b.k, *rows, *self.start_strides)
         rest: list[Argument] = [start, *shape, len(self.axes), len(after), *batch, *words(after)]
         if in_place:
             how = (b.row, builder.thread_scratch(PANEL))

@@ -2,31 +2,20 @@
 #include "functions.h"
 #include "rows.h"
 
-typedef struct {
-  const uint8_t *mask; /* NULL: none */
-  int64_t floats;      /* whether it's float32, added, rather than bool */
-  int64_t width;       /* columns of the mask; beyond them all is masked */
-  const int64_t *lengths;
-  int64_t total, offset, causal, left, right, length;
-} Bias;
-
-/* What is added to the scores of one query: mask, causal bound, window and padding, in this order.
- * `row` is the mask's row. Gives whether it is -inf everywhere. */
-static int bias_of_query(const Bias *b, const uint8_t *row, int64_t query, float *restrict bias) {
+/* bias[j] for the `keys` of a query: `mask` (its `columns` floats or bools, or NULL), -inf beyond its
+ * columns, and -inf added outside begin..end. Gives whether it is -inf everywhere. */
+static int bias_of_query(float *restrict bias, const void *mask, int floats, int64_t columns, int64_t begin, int64_t end,
+                         int64_t keys) {
   const float never = -__builtin_inff();
-  int64_t place = query + b->offset;
-  int open = 0;
-  for (int64_t j = 0; j < b->total; j++) {
-    float value = 0.0f;
-    int64_t ahead = j - place;
-    if (row) value += j >= b->width ? never : b->floats ? ((const float *)row)[j] : row[j] ? 0.0f : never;
-    if (b->causal) value += ahead <= 0 ? 0.0f : never;
-    if (b->left >= 0 || b->right >= 0)
-      value += (b->left < 0 || ahead >= -b->left) && (b->right < 0 || ahead <= b->right) ? 0.0f : never;
-    if (b->lengths) value += j < b->length ? 0.0f : never;
-    bias[j] = value;
-    open |= value != never;
-  }
+  const float *restrict added = mask;
+  const uint8_t *restrict allowed = mask;
+  if (!mask) columns = keys;
+  for (int64_t j = 0; j < columns; j++) bias[j] = !mask ? 0.0f : floats ? 0.0f + added[j] : allowed[j] ? 0.0f : never;
+  for (int64_t j = columns; j < keys; j++) bias[j] = never;
+  for (int64_t j = 0; j < least(begin, keys); j++) bias[j] += never;
+  for (int64_t j = most(end, 0); j < keys; j++) bias[j] += never;
+  int32_t open = 0;
+  for (int64_t j = 0; j < keys; j++) open |= bias[j] != never;
   return !open;
 }
 
@@ -67,15 +56,24 @@ void ATTENTION_SHARES(const Context *context, const int64_t *args) {
   float *shares = at(context, args[0]), *capped = at_optional(context, args[2]), *biased = at_optional(context, args[3]);
   const float *scores = at(context, args[1]);
   const uint8_t *mask = at_optional(context, args[4]);
-  Bias b = {mask, args[14], args[13], at_optional(context, args[5]), args[9], args[15], args[16], args[17], args[18], 0};
+  const int64_t *lengths = at_optional(context, args[5]);
   int64_t heads = args[7], queries = args[8], keys = args[9], item = args[14] ? 4 : 1;
+  int64_t causal = args[16], before = least(args[17], 1LL << 40), after = args[18];
   float cap = (float)f64_of(args[19]);
   float *bias = at(context, args[21]), *row = bias + keys;
   double *wide = (double *)(row + keys);
   Range part = share(context, args[6] * heads * queries, 1);
   for (int64_t place = part.begin; place < part.end; place++) {
     int64_t query = place % queries, head = place / queries % heads, batch = place / queries / heads;
-    if (b.lengths) b.length = b.lengths[batch], b.offset = b.length - queries;
+    int64_t length = lengths ? lengths[batch] : keys;
+    if (length < 0 || length > keys) {
+      *context->bad_input = 1;
+      return;
+    }
+    int64_t here = query + (lengths ? length - queries : args[15]); /* the query's place among the keys */
+    int64_t begin = before < 0 ? 0 : here - before, end = length;
+    if (causal) end = least(end, here + 1);
+    if (after >= 0 && after < end - here) end = here + after + 1;
     const uint8_t *from = mask ? mask + (batch * args[10] + head * args[11] + query * args[12]) * item : NULL;
     const float *x = scores + place * keys;
     float *result = shares + place * keys;
@@ -84,7 +82,7 @@ void ATTENTION_SHARES(const Context *context, const int64_t *args) {
       x = row;
     }
     if (capped) memcpy(capped + place * keys, x, (size_t)keys * 4);
-    int nothing = bias_of_query(&b, from, query, bias);
+    int nothing = bias_of_query(bias, from, args[14] != 0, args[13], begin, end, keys);
     for (int64_t j = 0; j < keys; j++) row[j] = x[j] + bias[j];
     if (biased) memcpy(biased + place * keys, row, (size_t)keys * 4);
     if (nothing) memset(result, 0, (size_t)keys * 4);
@@ -113,20 +111,29 @@ void JOIN_CACHE(const Context *context, const int64_t *args) {
   }
 }
 
-/* result, x, cosines, sines, positions (int64, checked before) or ABSENT, batch, tokens, heads, size of
- * a head, features turned, whether pairs are neighbours, x's strides for batch, token and head. */
+/* result, x, cosines, sines, positions (int64, from the end below 0) or ABSENT, lines of the cosines, batch,
+ * tokens, heads, size of a head, features turned, whether pairs are neighbours, x's strides for batch,
+ * token and head. */
 void ROTATE_F32(const Context *context, const int64_t *args) {
   float *result = at(context, args[0]);
   const float *x = at(context, args[1]), *cosines = at(context, args[2]), *sines = at(context, args[3]);
   const int64_t *positions = at_optional(context, args[4]);
-  int64_t tokens = args[6], heads = args[7], size = args[8], half = args[9] / 2;
-  int64_t near = args[10], apart = near ? 1 : half, step = near ? 2 : 1;
-  Range part = share(context, args[5] * tokens * heads, 1);
+  int64_t lines = args[5], tokens = args[7], heads = args[8], size = args[9], half = args[10] / 2;
+  int64_t near = args[11], apart = near ? 1 : half, step = near ? 2 : 1;
+  Range part = share(context, args[6] * tokens * heads, 1);
   for (int64_t place = part.begin; place < part.end; place++) {
     int64_t head = place % heads, token = place / heads % tokens, batch = place / heads / tokens;
-    int64_t from = batch * args[11] + token * args[12] + head * args[13];
-    int64_t line = batch * tokens + token, angle = (positions ? positions[line] : line) * half;
-    const float *restrict in = x + from, *restrict c = cosines + angle, *restrict s = sines + angle;
+    int64_t from = batch * args[12] + token * args[13] + head * args[14];
+    int64_t line = batch * tokens + token;
+    if (positions) {
+      line = positions[line];
+      if (line < -lines || line >= lines) {
+        *context->bad_input = 1;
+        return;
+      }
+      if (line < 0) line += lines;
+    }
+    const float *restrict in = x + from, *restrict c = cosines + line * half, *restrict s = sines + line * half;
     float *restrict out = result + from;
     for (int64_t j = 0; j < half; j++) {
       float a = in[j * step], b = in[j * step + apart];
