@@ -31,7 +31,7 @@ class Rate:
         return self.gas / self.nanoseconds
 
 
-def rates(rounds: int = 15) -> list[Rate]:
+def rates(rounds: int = 40) -> list[Rate]:
     """The rate of every case, by its fastest run."""
     return [_rate(case, rounds) for case in cases()]
 
@@ -47,7 +47,7 @@ def _rate(case: Case, rounds: int) -> Rate:
 
     run()
     once = timeit.timeit(run, number=1)
-    number = max(1, int(0.005 / once))
+    number = max(1, int(0.002 / once))
     taken = min(timeit.repeat(run, number=number, repeat=rounds)) / number
     return Rate(case.name, gas, taken * 1e9)
 

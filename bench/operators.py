@@ -50,7 +50,13 @@ def _case(name: str, build: Callable[[Net], str], **arrays: Array) -> Case:
 
 
 def _products() -> Iterator[Case]:
-    for m, k, n in ((1, 784, 128), (64, 784, 128), (256, 256, 256), (128, 384, 1536)):
+    for m, k, n in (
+        (1, 784, 128),
+        (1, 2048, 2048),
+        (64, 784, 128),
+        (256, 256, 256),
+        (128, 384, 1536),
+    ):
         yield _case(
             f"MatMul {m}x{k}x{n}",
             lambda net, k=k, n=n: net.add("MatMul", "x", net.weight(k, n)),
@@ -117,11 +123,20 @@ def _elementwise() -> Iterator[Case]:
         "Add a row", lambda net: net.add("Add", "x", net.weight(shape[1])), x=_normal(*shape)
     )
     for name in (
-        *("Relu", "Abs", "Neg", "Floor", "Sqrt", "LeakyRelu", "HardSwish", "Clip", "Reciprocal"),
+        *("Relu", "Abs", "Neg", "Floor", "Sqrt", "LeakyRelu", "HardSwish", "Reciprocal"),
         *("Exp", "Log", "Sigmoid", "Tanh", "Erf", "Gelu", "Softplus", "Elu", "Sin"),
+        *("Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Atanh", "Selu"),
+        *("Celu", "Mish"),
     ):
         x = np.abs(_normal(*shape)) if name in ("Log", "Sqrt") else _normal(*shape)
         yield _case(name, lambda net, name=name: net.add(name, "x"), x=x)
+    yield _case(
+        "Clip",
+        lambda net: net.add(
+            "Clip", "x", net.constant(np.float32(-1)), net.constant(np.float32(1))
+        ),
+        x=_normal(*shape),
+    )
     yield _case("Greater", lambda net: net.add("Greater", "x", "y"), x=_normal(*shape), y=x)
     yield _case("Cast", lambda net: net.add("Cast", "x", to=int(I64)), x=_normal(*shape))
     yield _case(

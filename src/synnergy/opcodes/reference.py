@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 
 from synnergy.gas.schedule import Schedule
+from synnergy.tensor.operators.registry import OPERATORS
+from synnergy.tensor.rates import rate_of
 from synnergy.vm import catalogue
 from synnergy.vm.domain import DomainOpcode
 
@@ -15,7 +17,41 @@ _MADE = "<!-- made by `make gen`; change the declarations instead -->"
 
 def pages(schedule: Schedule) -> dict[str, str]:
     """File name under `docs/reference/` → its contents."""
-    return {"gas.md": gas_page(schedule), "opcodes.md": opcode_page(schedule)}
+    return {
+        "gas.md": gas_page(schedule),
+        "opcodes.md": opcode_page(schedule),
+        "tensor-work.md": work_page(),
+    }
+
+
+def work_page() -> str:
+    """What each tensor operator counts, and its rates."""
+    lines = [
+        "# Tensor work",
+        "",
+        _MADE,
+        "",
+        "What each operator counts, from its shapes and attributes; one step is added for each"
+        " node, an element for each element of a graph's inputs and outputs. Rates are percent of"
+        " the units that the [gas table](gas.md) prices: multiply-adds, elements, functions"
+        " (WORK-1 to WORK-4).",
+        "",
+        "| operator | what it counts | rates |",
+        "|---|---|---|",
+    ]
+    for (domain, name), operator in sorted(OPERATORS.items()):
+        formula = " ".join((operator.work.__doc__ or "A sum over its parts.").split())
+        rate = rate_of(domain, name)
+        rates = ", ".join(
+            f"{kind} {percent}"
+            for kind, percent in (
+                *(("multiply-adds", rate.macs), ("elements", rate.elements)),
+                ("functions", rate.functions),
+            )
+            if percent != 100
+        )
+        lines.append(f"| `{f'{domain}::' if domain else ''}{name}` | {formula} | {rates} |")
+    return "\n".join(lines) + "\n"
 
 
 def gas_page(schedule: Schedule) -> str:
@@ -25,8 +61,10 @@ def gas_page(schedule: Schedule) -> str:
         "",
         _MADE,
         "",
-        "One unit stands for about 100 ns of the reference interpreter. What a transaction pays"
-        " is gas used × its gas price. A licence keeps the table under which it was bought.",
+        "One unit stands for about 100 ns of the slowest path that a validator may run: the"
+        " reference interpreter, and for tensor work kernels in WASM without a fused multiply-add;"
+        " the fastest kernels take about 1 ns for it. What a transaction pays is gas used × its"
+        " gas price. A licence keeps the table under which it was bought.",
     ]
     sections = (
         ("Opcodes", schedule.opcodes),

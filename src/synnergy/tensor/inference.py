@@ -25,6 +25,7 @@ from synnergy.tensor.liveness import (
     every_graph,
 )
 from synnergy.tensor.operators.registry import OPERATORS, Operator
+from synnergy.tensor.rates import rate_of
 from synnergy.tensor.types import (
     DTYPES,
     Array,
@@ -156,8 +157,11 @@ def infer_main(inference: Inference, graph: Graph, inputs: Mapping[str, ValueTyp
     inference.hold(sum(array_bytes(array) for array in weights))
     inference.hold(sum(type_bytes(kind) for kind in inputs.values()))
     work = infer_nodes(scope)
+    # Inputs are copied to where kernels work, outputs from there. WORK-2
+    work += Work(elements=sum(kind.elements for kind in inputs.values()), steps=0)
     outputs = [(name, scope.lookup(name)) for name in graph.outputs]
     known = tuple((name, value.type) for name, value in outputs if value is not None)
+    work += Work(elements=sum(kind.elements for _, kind in known), steps=0)
     folded = frozenset(scope.folded)
     lifetimes = inference.lifetimes.of(graph)
     wanted = set(graph.outputs).union(
@@ -221,7 +225,8 @@ def infer_types(
     """
     try:
         types = operator.infer(node, inputs, scope)
-        work = operator.work(node, inputs, types, scope)
+        counted = operator.work(node, inputs, types, scope)
+        work = rate_of(node.domain, node.operator).of(counted)
     except Refuse:
         raise
     except BROKEN as error:

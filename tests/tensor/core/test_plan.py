@@ -37,8 +37,9 @@ def test_inputs_outputs_and_cost_at_batch_size_one() -> None:
     assert (entry.name, entry.dtype, entry.shape) == ("x", "float32", ("N", 3))
     assert plan.outputs == ("y",)
     assert plan.cost.nodes == 3
-    # Gemm: 2 outputs of 3 terms, 3 passes over them; Relu: in and out; Softmax: 5 passes.
-    assert plan.cost.work == Work(macs=6, elements=6 + 4 + 10, functions=2, steps=3)
+    # Gemm: 2 outputs of 3 terms, half of B, two passes; Relu: in and out; Softmax: 4 passes; and
+    # the plan's inputs and outputs.
+    assert plan.cost.work == Work(macs=6, elements=3 + 4 + 4 + 8 + 5, functions=2, steps=3)
     # Weights, then at the worst moment one row in and one out of each node.
     assert plan.cost.memory == 32 + 12 + 8
     assert plan.ledger_problems() == ()
@@ -47,7 +48,7 @@ def test_inputs_outputs_and_cost_at_batch_size_one() -> None:
 def test_specialised_costs_grow_with_the_batch() -> None:
     plan = plan_of(dense())
     many = plan.specialise({"x": (10, 3)})
-    assert many.work == Work(macs=60, elements=200, functions=20, steps=3)
+    assert many.work == Work(macs=60, elements=3 + 40 + 40 + 80 + 50, functions=20, steps=3)
     assert many.memory == 32 + 120 + 80
     assert many.outputs == (("y", TensorType("float32", (10, 2))),)
     assert many.static

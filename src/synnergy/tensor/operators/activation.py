@@ -176,7 +176,7 @@ def _softmax_work(
 ) -> Work:
     """Maximum, difference, exponential, sum and quotient of each element."""
     count = outputs[0].elements
-    return Work(elements=5 * count, functions=count)
+    return Work(elements=4 * count, functions=count)
 
 
 def _shifted(x: Array, axes: tuple[int, ...]) -> Array:

@@ -81,16 +81,18 @@ def _conv_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> lis
 def _conv_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
-    """Each output is a dot product; the input is padded; each patch is laid out once for a
-    group's filters, image by image."""
+    """A multiply-add for each term of each output, three times as dear with one channel a group;
+    the input is read, each patch laid out once for a group's filters of many channels, outputs
+    written and biased."""
     x, weights = arguments.required(inputs, 0), arguments.required(inputs, 1)
     terms = math.prod(weights.shape[1:])
     groups = _groups(node, x.shape[1])
     output = outputs[0].elements
-    patches = output // max(weights.shape[0], 1) * terms * groups
+    single = weights.shape[1] == 1 and groups > 1
+    patches = 0 if single else output // max(weights.shape[0], 1) * terms * groups
     padded = input_windows(node, x.shape, weights.shape[2:]).padded(x.shape[2:])
     elements = patches + 2 * output + padded * x.shape[0] * x.shape[1]
-    return Work(macs=output * terms, elements=elements, steps=max(x.shape[0] * groups, 1))
+    return Work(macs=output * terms * (3 if single else 1), elements=elements)
 
 
 def _conv_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:
@@ -227,9 +229,8 @@ def _transpose_work(
     scattered = macs // max(x.shape[1] // groups, 1)
     geometry = _transposed(node, x.shape[2:], weights.shape[2:])
     full = math.prod(geometry.full) * x.shape[0] * weights.shape[1] * groups
-    steps = x.shape[0] * groups * math.prod(weights.shape[2:])
     elements = scattered + full + 2 * outputs[0].elements
-    return Work(macs=macs, elements=elements, steps=max(steps, 1))
+    return Work(macs=macs, elements=elements)
 
 
 def _transpose_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> list[Array]:

@@ -22,9 +22,15 @@ _STASH = {1: "float32", 10: "float16", 11: "float64"}
 def _norm_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
-    """Sum, difference, square, sum, scale and shift of each element; one root at most of each."""
-    count = outputs[0].elements
-    return Work(elements=6 * count, functions=count)
+    """Sum, difference and square, scale, shift: four passes over each element."""
+    return Work(elements=4 * outputs[0].elements)
+
+
+def _affine_work(
+    node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
+) -> Work:
+    """A factor and a shift of each element."""
+    return Work(elements=2 * outputs[0].elements)
 
 
 def _float(inputs: Sequence[Value | None], rank: int = 1) -> Value:
@@ -292,7 +298,7 @@ def _mean_variance_run(node: Node, inputs: Sequence[Array | None], scope: Scope)
     return [(centred / (deviation + _scalar(1e-9, wide))).astype(x.dtype)]
 
 
-register("BatchNormalization", _batch_infer, _batch_run, _norm_work, since=9)
+register("BatchNormalization", _batch_infer, _batch_run, _affine_work, since=9)
 register("InstanceNormalization", _instance_infer, _instance_run, _norm_work, since=6)
 register("GroupNormalization", _group_infer, _group_run, _norm_work, since=18)
 register("LayerNormalization", _layer_infer, _layer_run, _norm_work, since=17)

@@ -47,12 +47,12 @@ def _pool_infer(types: Sequence[str], outputs: int) -> Callable[..., list[ValueT
 def _pool_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
-    """The input is padded, every element of every window looked at, one kernel element a step."""
+    """The input is read and every element of every window looked at."""
     x = arguments.required(inputs, 0)
     windows = _windows(node, x.shape)
     padded = windows.padded(x.shape[2:]) * x.shape[0] * x.shape[1]
     seen = outputs[0].elements * windows.positions
-    return Work(elements=seen + padded, steps=windows.positions)
+    return Work(elements=seen + padded)
 
 
 def _max_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[ValueType]:
