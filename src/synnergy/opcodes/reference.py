@@ -40,7 +40,7 @@ def work_page() -> str:
         "|---|---|---|",
     ]
     for (domain, name), operator in sorted(OPERATORS.items()):
-        formula = " ".join((operator.work.__doc__ or "A sum over its parts.").split())
+        formula = " ".join((operator.work.__doc__ or "").split())
         rate = rate_of(domain, name)
         rates = ", ".join(
             f"{kind} {percent}"

@@ -12,6 +12,7 @@ import pytest
 from onnx import helper
 
 from synnergy.tensor import BadInput, Limits, Unsupported, load
+from synnergy.tensor.operators.registry import OPERATORS
 from synnergy.tensor.types import MapsType, TensorType, Work
 from tests.tensor.core.building import model, single, uniform
 
@@ -294,3 +295,9 @@ def test_reading_a_plan_twice_gives_one_cost() -> None:
     assert first.cost == second.cost
     first.specialise({"x": (7, 3)})
     assert first.cost == second.cost
+
+
+def test_every_operator_says_what_it_counts() -> None:
+    """WORK-1: the formula of each is a sentence in the reference page."""
+    silent = [name for (_, name), each in OPERATORS.items() if not each.work.__doc__]
+    assert silent == []

@@ -42,6 +42,7 @@ def _scatter_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> 
 def _scatter_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """The output once, and the updates."""
     return Work(elements=outputs[0].elements + arguments.required(inputs, 1).tensor.elements)
 
 

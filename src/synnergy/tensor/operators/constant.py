@@ -222,6 +222,7 @@ def _one_hot_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> li
 def _twice_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """Two passes over the output."""
     return Work(elements=outputs[0].elements * 2)
 
 

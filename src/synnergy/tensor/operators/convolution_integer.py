@@ -107,6 +107,7 @@ def _integer_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> li
 def _integer_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """A multiply-add for each term of each output; the input is read, outputs written."""
     x, weights = arguments.required(inputs, 0), arguments.required(inputs, 1)
     return _work(x, weights, outputs[0], outputs[0].elements)
 
@@ -151,6 +152,7 @@ def _linear_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> lis
 def _linear_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """As ConvInteger; four passes over the outputs scale, round and shift them."""
     x, weights = arguments.required(inputs, 0), arguments.required(inputs, 3)
     return _work(x, weights, outputs[0], 4 * outputs[0].elements)
 

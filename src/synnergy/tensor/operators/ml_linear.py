@@ -50,6 +50,8 @@ def _check_features(model: Linear, features: int) -> None:
 def _work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """A multiply-add for each coefficient and row, four passes over the outputs, two functions
+    for each score that is transformed."""
     coefficients = len(read.floats(node, "coefficients"))
     rows = read.matrix_shape(read.required(inputs, 1)[0])[0]
     total = sum(output.elements for output in outputs)

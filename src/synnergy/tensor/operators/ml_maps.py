@@ -247,6 +247,7 @@ def _refuse_maps(node: Node, inputs: Sequence[Value | None], scope: Scope) -> li
 def _no_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """Nothing but its step."""
     return Work()
 
 

@@ -117,6 +117,7 @@ def _infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[Val
 def _work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """Every n-gram that can begin at each token is tried; two passes over the output."""
     (x,) = read.required(inputs, 1)
     rows, tokens = _rows_and_tokens(x.shape)
     model = _vectorizer(node)

@@ -95,6 +95,7 @@ def _infer_normalizer(node: Node, inputs: Sequence[Value | None], scope: Scope) 
 def _work_normalizer(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """Four passes over the output, a root for each element of the norm L2."""
     elements = outputs[0].elements
     return Work(elements=4 * elements, functions=elements if norm_of(node) == "L2" else 0)
 

@@ -121,6 +121,8 @@ def _infer_classifier(node: Node, inputs: Sequence[Value | None], scope: Scope) 
 def _work_classifier(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """The kernel of each row and support vector, the votes of every pair of classes, and where
+    there are probabilities their coupling at its most iterations."""
     rows = outputs[0].elements
     model = classifier(node)
     count = model.classes.count
@@ -250,6 +252,7 @@ def _infer_regressor(node: Node, inputs: Sequence[Value | None], scope: Scope) -
 def _work_regressor(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """The kernel of each row and support vector, and a multiply-add for each."""
     rows = outputs[0].elements
     model = regressor(node)
     return model.kernel.work(rows) + Work(macs=rows * model.kernel.count, steps=0)

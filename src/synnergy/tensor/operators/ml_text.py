@@ -160,6 +160,7 @@ def _infer_tokenizer(node: Node, inputs: Sequence[Value | None], scope: Scope) -
 def _work_tokenizer(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """A pass over the output, and one for each separator."""
     passes = 1 + len(_tokenizer(node).separators)
     return Work(elements=outputs[0].elements * passes)
 

@@ -118,6 +118,7 @@ def _infer_regressor(node: Node, inputs: Sequence[Value | None], scope: Scope) -
 def _work_regressor(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """As TreeEnsemble, with a weight for each target."""
     (x,) = read.required(inputs, 1)
     model = regressor(node, x.dtype)
     return _work(model.forest, read.matrix_shape(x)[0], model.targets, model.transform)
@@ -164,6 +165,8 @@ def _infer_ensemble(node: Node, inputs: Sequence[Value | None], scope: Scope) ->
 def _work_ensemble(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """For each row four elements a level of every tree and two for each weight of its leaf; eight
+    for each output, two functions where it is transformed."""
     (x,) = read.required(inputs, 1)
     model = ensemble(node, x.dtype)
     return _work(model.forest, read.matrix_shape(x)[0], model.targets, model.transform)
@@ -278,6 +281,7 @@ def _infer_classifier(node: Node, inputs: Sequence[Value | None], scope: Scope) 
 def _work_classifier(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """As TreeEnsemble, with a weight for each class."""
     (x,) = read.required(inputs, 1)
     model = classifier(node, x.dtype)
     rows = read.matrix_shape(x)[0]

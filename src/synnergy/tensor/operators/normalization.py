@@ -228,6 +228,8 @@ def _local_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> li
 def _local_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """For each output its neighbours and four passes more, and a function; a step for each
+    neighbour."""
     count = outputs[0].elements
     size = min(arguments.integer(node, "size"), 2 * arguments.required(inputs, 0).shape[1])
     return Work(elements=count * (size + 4), functions=count, steps=size)

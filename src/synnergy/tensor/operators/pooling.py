@@ -148,6 +148,7 @@ def _lp_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[
 def _lp_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """As a pooling, and a function for each input element and output."""
     x = arguments.required(inputs, 0)
     functions = outputs[0].elements + x.tensor.elements
     return _pool_work(node, inputs, outputs, scope) + Work(functions=functions, steps=0)
@@ -198,6 +199,7 @@ def _global_lp(node: Node, x: Array, axes: tuple[int, ...]) -> Array:
 def _global_lp_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """Two passes and a function for each element, a function for each output."""
     count = arguments.required(inputs, 0).tensor.elements
     return Work(elements=2 * count, functions=count + outputs[0].elements)
 

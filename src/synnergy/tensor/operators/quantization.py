@@ -234,6 +234,7 @@ def _integer_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> li
 def _integer_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """A multiply-add for each term; both operands are read, results written."""
     a, b = arguments.required(inputs, 0), arguments.required(inputs, 1)
     return _product_work(a, b, outputs[0], 1)
 
@@ -272,6 +273,7 @@ def _linear_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> lis
 def _linear_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """As MatMulInteger; four passes over the results scale, round and shift them."""
     a, b = arguments.required(inputs, 0), arguments.required(inputs, 3)
     return _product_work(a, b, outputs[0], 4)
 

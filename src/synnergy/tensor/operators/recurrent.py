@@ -310,6 +310,8 @@ def _declare(name: str, cell: _Cell, step: Callable[[Node], _Step], since: int) 
     def work(
         node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
     ) -> Work:
+        """For each unit of each step: both products of its gates, their arithmetic and functions;
+        a step of the sequence and direction is a step."""
         return _work(_checked(node, inputs, cell), cell)
 
     register(name, infer, run, work, since=since)

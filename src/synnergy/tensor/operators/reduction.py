@@ -179,6 +179,8 @@ def _declare(reduction: Reduction) -> None:
     def work(
         node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
     ) -> Work:
+        """Each input element once (twice where it is squared or made positive first), each result
+        once; functions where there are logarithms, exponentials or roots."""
         source = arguments.required(inputs, 0).tensor.elements
         results = outputs[0].elements
         return Work(

@@ -48,6 +48,7 @@ def _grid_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> lis
 def _grid_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """A multiply-add for each term of each coordinate, which is written once."""
     rank = arguments.required(inputs, 0).shape[1]
     return Work(macs=outputs[0].elements * (rank + 1), elements=outputs[0].elements)
 

@@ -233,6 +233,7 @@ def _number_type(node: Node) -> str:
 def _window_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """Six passes over the window, two functions for each element."""
     return Work(elements=6 * outputs[0].elements, functions=2 * outputs[0].elements)
 
 
@@ -282,6 +283,7 @@ def _mel_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list
 def _mel_work(
     node: Node, inputs: Sequence[Value | None], outputs: Sequence[ValueType], scope: Scope
 ) -> Work:
+    """Four passes over the matrix, a function for each band and four more."""
     kind = outputs[0]
     bands = kind.shape[1] if isinstance(kind, TensorType) else 0
     return Work(elements=4 * kind.elements, functions=bands + 4)
