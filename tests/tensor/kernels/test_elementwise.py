@@ -113,10 +113,26 @@ def test_one_float(dtype: str) -> None:
     check("IsInf", {"x": x.astype(dtype)}, detect_positive=0)
     check("LeakyRelu", {"x": x.astype(dtype)}, alpha=-0.3)
     check("Shrink", {"x": x.astype(dtype)}, lambd=0.3, bias=0.2)
-    if dtype != "float16":
-        for name in ("HardSigmoid", "HardSwish", "Softsign"):
-            check(name, {"x": x.astype(dtype)})
-        check("HardSigmoid", {"x": x.astype(dtype)}, alpha=0.7, beta=-0.1)
+    for name in ("HardSigmoid", "HardSwish", "Softsign"):
+        check(name, {"x": x.astype(dtype)})
+    check("HardSigmoid", {"x": x.astype(dtype)}, alpha=0.7, beta=-0.1)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("float32", "int32"), ("uint16", "float16"), ("float64", "uint64"), ("int8", "bool")],
+)
+def test_bit_cast(source: str, target: str) -> None:
+    code = helper.np_dtype_to_tensor_dtype(np.dtype(target))
+    check("BitCast", {"x": values(source, (5, 33), 1)}, opset=26, to=code)
+
+
+def test_dropout() -> None:
+    x = values("float32", (5, 33), 1)
+    node = helper.make_node("Dropout", ["x"], ["result", "mask"])
+    inputs = {"x": ("float32", x.shape)}
+    assert_same(model_of([node], inputs, ["result", "mask"]), {"x": x})
+    assert_same(model_of([node], inputs, ["result"]), {"x": x})
 
 
 @pytest.mark.parametrize("dtype", [*SIGNED, *UNSIGNED])

@@ -28,7 +28,7 @@ def any_bits(count: int, dtype: str, seed: int) -> np.ndarray[Any, Any]:
     return np.frombuffer(np.random.default_rng(seed).bytes(count * size), dtype)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize(("name", "attributes"), FUNCTIONS)
 def test_functions(name: str, attributes: dict[str, Any], dtype: str) -> None:
     scaled = (

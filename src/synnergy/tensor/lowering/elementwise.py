@@ -278,8 +278,19 @@ _PARAMETRIC: dict[str, tuple[Unary, dict[str, float]]] = {
     "Softsign": (Unary.SOFTSIGN, {}),
     "Shrink": (Unary.SHRINK, {"lambd": 0.5, "bias": 0.0}),
 }
-#: Operations of several roundings, each of which is to float16 there.
-_SEVERAL = (Unary.HARD_SIGMOID, Unary.HARD_SWISH, Unary.SOFTSIGN)
+
+
+def _stepwise(builder: Builder, operation: Unary, x: Operand, values: Sequence[float]) -> Operand:
+    """Operations of several roundings, each of which is to float16."""
+    one = scalar(builder, x.dtype, 1.0)
+    if operation == Unary.SOFTSIGN:
+        size = binary(builder, Binary.ADD, one, unary(builder, Unary.ABSOLUTE, x))
+        return binary(builder, Binary.DIV, x, size)
+    slope, offset = (scalar(builder, x.dtype, value) for value in values)
+    result = binary(builder, Binary.ADD, binary(builder, Binary.MUL, slope, x), offset)
+    result = binary(builder, Binary.MIN, one, result)
+    result = binary(builder, Binary.MAX, scalar(builder, x.dtype, 0.0), result)
+    return binary(builder, Binary.MUL, x, result) if operation == Unary.HARD_SWISH else result
 
 
 @lowers(*_PARAMETRIC)
@@ -290,8 +301,8 @@ def parametric(site: Site) -> list[Operand] | None:
     if operation == Unary.HARD_SWISH:
         values = [1.0 / 6.0, 0.5]
     if x.dtype == "float16":
-        if operation in _SEVERAL:
-            return None
+        if operation in (Unary.HARD_SIGMOID, Unary.HARD_SWISH, Unary.SOFTSIGN):
+            return [_stepwise(site.builder, operation, x, values)]
         values = [float(np.asarray(value).astype(np.float16)) for value in values]
     return [unary(site.builder, operation, x, *values)]
 
@@ -340,3 +351,35 @@ def where(site: Site) -> list[Operand] | None:
 def cast(site: Site) -> list[Operand] | None:
     x = site.inputs[0]
     return None if x is None else [converted(site.builder, x, site.outputs[0].dtype)]
+
+
+@lowers("BitCast")
+def bit_cast(site: Site) -> list[Operand] | None:
+    """The same bytes; of floats after every NaN has become the one NaN."""
+    (x,) = _present(site.inputs)
+    dtype = site.outputs[0].dtype
+    if _is_float(x) and x.elements:
+        copy = site.builder.tensor(x.dtype, x.shape)
+        steps = walk((x.elements,), (1,), (1,))
+        site.builder.step(Step.COPY, x.itemsize, copy, x, *steps)
+        site.builder.step(Step.CANONICALISE, copy.code, copy, copy.elements)
+        x = copy
+    if dtype == "bool":
+        return [converted(site.builder, Operand("uint8", x.shape, x.buffer, x.offset), dtype)]
+    return [Operand(dtype, x.shape, x.buffer, x.offset)]
+
+
+@lowers("Dropout")
+def dropout(site: Site) -> list[Operand] | None:
+    """The identity; the mask, if it's wanted, says that everything stays."""
+    x = site.inputs[0]
+    if x is None:
+        return None
+    if len(site.node.outputs) < 2 or not site.node.outputs[1]:
+        return [x]
+    mask = site.result(1)
+    if mask.elements:
+        one = scalar(site.builder, mask.dtype, 1)
+        steps = walk((mask.elements,), (1,), (0,))
+        site.builder.step(Step.COPY, mask.itemsize, mask, one, *steps)
+    return [x, mask]

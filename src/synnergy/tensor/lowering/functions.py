@@ -7,6 +7,7 @@ from enum import IntEnum
 from synnergy.tensor.kernels.program import Operand, bits
 from synnergy.tensor.kernels.steps import Step
 from synnergy.tensor.lowering.chains import chain
+from synnergy.tensor.lowering.elementwise import converted
 from synnergy.tensor.lowering.registry import Site, lowers
 from synnergy.tensor.operators import arguments
 
@@ -50,12 +51,13 @@ _PARAMETERS = {
 
 
 def apply(site: Site, function: Function, x: Operand, alpha: float, gamma: float) -> Operand:
-    """A function of every element of a float32 or float64 operand."""
-    result = site.builder.tensor(x.dtype, x.shape)
-
-    site.builder.step(
-        Step.FUNCTION, function, x.code, result, x, x.elements, bits(alpha), bits(gamma)
-    )
+    """A function of every element; of float16 by way of float64, rounded once."""
+    builder = site.builder
+    if x.dtype == "float16":
+        wide = apply(site, function, converted(builder, x, "float64"), alpha, gamma)
+        return converted(builder, wide, "float16")
+    result = builder.tensor(x.dtype, x.shape)
+    builder.step(Step.FUNCTION, function, x.code, result, x, x.elements, bits(alpha), bits(gamma))
     return result
 
 
@@ -66,7 +68,7 @@ def apply(site: Site, function: Function, x: Operand, alpha: float, gamma: float
 )
 def function(site: Site) -> list[Operand] | None:
     x, node = site.inputs[0], site.node
-    if x is None or x.dtype not in ("float32", "float64"):
+    if x is None:
         return None
     chained = chain(site)
     if chained is not None:
