@@ -83,6 +83,46 @@ def test_computed_weights(case: str, batch: int) -> None:
     assert_same(content, {"x": hostile_floats(shape, seed=5), "w": weights})
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+@pytest.mark.parametrize("case", ["one axis", "many terms", "groups", "three axes", "far strides"])
+def test_other_types(case: str, dtype: str) -> None:
+    channels, size, filters, kernel, attributes = CASES[case]
+    weights = hostile_floats((filters, channels // attributes.get("group", 1), *kernel), dtype, 1)
+    given = {"w": np.nan_to_num(weights, posinf=1), "b": hostile_floats((filters,), dtype, 2)}
+    shape = (2, channels, *size)
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["y"], **attributes)]
+    content = model_of(nodes, {"x": (dtype, shape)}, ["y"], given)
+    assert_same(content, {"x": hostile_floats(shape, dtype, seed=3)})
+
+
+# channels, spatial sizes, filters of a group, kernel, attributes
+TRANSPOSED: dict[str, tuple[int, tuple[int, ...], int, tuple[int, ...], dict[str, Any]]] = {
+    "doubled": (8, (5, 7), 5, (2, 2), {"strides": [2, 2]}),
+    "cropped": (3, (9, 40), 4, (3, 3), {"strides": [1, 2], "pads": [1, 0, 2, 1]}),
+    "many channels": (530, (3, 4), 2, (3, 3), {"pads": [1, 1, 1, 1]}),
+    "groups": (6, (4, 4), 2, (3, 2), {"group": 3, "strides": [3, 2], "output_padding": [1, 0]}),
+    "dilated": (2, (6, 5), 3, (2, 3), {"dilations": [2, 3], "strides": [2, 1]}),
+    "sized": (2, (6, 5), 3, (3, 3), {"output_shape": [13, 12], "strides": [2, 2]}),
+    "one axis": (4, (70,), 3, (5,), {"strides": [3], "auto_pad": "SAME_UPPER"}),
+    "three axes": (2, (3, 4, 3), 2, (2, 3, 2), {"strides": [2, 1, 3], "pads": [1, 0, 0, 0, 1, 1]}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("case", TRANSPOSED)
+def test_transposed(case: str, dtype: str) -> None:
+    channels, size, filters, kernel, attributes = TRANSPOSED[case]
+    weights = hostile_floats((channels, filters, *kernel), dtype, 1)
+    count = filters * attributes.get("group", 1)
+    given = {"w": np.nan_to_num(weights, posinf=1), "b": hostile_floats((count,), dtype, 2)}
+    shape = (2, channels, *size)
+    nodes = [helper.make_node("ConvTranspose", ["x", "w", "b"], ["y"], **attributes)]
+    content = model_of(nodes, {"x": (dtype, shape)}, ["y"], given)
+    assert_same(content, {"x": hostile_floats(shape, dtype, seed=3)})
+    ordinary = np.random.default_rng(4).standard_normal(shape).astype(dtype)
+    assert_same(content, {"x": ordinary})
+
+
 @pytest.mark.parametrize("case", ["padded square", "few filters", "depthwise", "many terms"])
 def test_followers(case: str) -> None:
     """Normalisation, a residual, bounds and a scale are done to each sum, in turn."""

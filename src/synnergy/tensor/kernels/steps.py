@@ -34,6 +34,8 @@ class Step(IntEnum):
     CONV_ROWS_F32 = 98
     # depthwise.c
     CONV_DEPTHWISE_F32 = 112
+    # conv_any.c
+    CONV_ANY = 120
     # pool.c
     POOL_PLANES_F32 = 128
     POOL = 129

@@ -1,4 +1,4 @@
-"""Conv. TENSOR-10, TENSOR-17"""
+"""Conv and ConvTranspose. TENSOR-10, TENSOR-17"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from synnergy.tensor.kernels.steps import Step
 from synnergy.tensor.lowering.after import After, Kind, Layout, take_followers, words
 from synnergy.tensor.lowering.registry import Site, lowers
 from synnergy.tensor.operators import arguments
+from synnergy.tensor.operators.convolution import transposed
 from synnergy.tensor.operators.windows import Sizes, Windows, input_windows
 
 #: The widest vector and panel of any build, in float32, and the most rows of a tile.
@@ -119,7 +120,7 @@ def plane_scratch(geometry: Geometry, band: int) -> int:
 @lowers("Conv")
 def conv(site: Site) -> list[Operand] | None:
     x, weights, bias = (*site.inputs, None)[:3]
-    if x is None or weights is None or x.dtype != "float32":
+    if x is None or weights is None:
         return None
     node, shape = site.node, site.outputs[0].shape
     groups = arguments.integer(node, "group", 1)
@@ -127,6 +128,8 @@ def conv(site: Site) -> list[Operand] | None:
     geometry = geometry_of(windows, shape[0], x.shape[2:], groups, x.shape[1], shape[1])
     if not math.prod(shape) or not geometry.terms:
         return None
+    if x.dtype != "float32":
+        return [_any(site, x, weights, bias, geometry, transposed=False)]
     layout = Layout(shape, ((0,), (1,), tuple(range(2, len(shape)))))
     after = [] if bias is None else [After(Kind.ADD, bias, (0, 1, 0))]
     after += take_followers(site.followers, site.builder, layout, shape, _MOST_AFTER, False)
@@ -142,6 +145,40 @@ def conv(site: Site) -> list[Operand] | None:
     else:
         _rows(site.builder, result, x, weights, geometry, finish)
     return [result]
+
+
+@lowers("ConvTranspose")
+def conv_transpose(site: Site) -> list[Operand] | None:
+    x, weights, bias = (*site.inputs, None)[:3]
+    if x is None or weights is None:
+        return None
+    spatial, kernel = x.shape[2:], weights.shape[2:]
+    found = transposed(site.node, spatial, kernel)
+    groups = arguments.integer(site.node, "group", 1)
+    nothing = (0,) * len(kernel)
+    windows = Windows(
+        kernel, found.strides, found.dilations, found.before, nothing, found.output, nothing
+    )
+    filters = weights.shape[1] * groups
+    geometry = geometry_of(windows, x.shape[0], spatial, groups, x.shape[1], filters)
+    if not math.prod(site.outputs[0].shape) or not geometry.channels:
+        return None
+    return [_any(site, x, weights, bias, geometry, transposed=True)]
+
+
+def _any(
+    site: Site,
+    x: Operand,
+    weights: Operand,
+    bias: Operand | None,
+    geometry: Geometry,
+    transposed: bool,
+) -> Operand:
+    result = site.result()
+    site.builder.step(
+        Step.CONV_ANY, result, x, weights, bias, x.code, int(transposed), *geometry.words()
+    )
+    return result
 
 
 def by_lanes(geometry: Geometry) -> bool:

@@ -148,7 +148,7 @@ def _add_bias(result: Array, bias: Array | None) -> Array:
 
 
 @dataclass(frozen=True, slots=True)
-class _Transposed:
+class Transposed:
     """Geometry of a transposed convolution: what is cropped off the full result."""
 
     strides: Sizes
@@ -158,7 +158,7 @@ class _Transposed:
     full: Sizes
 
 
-def _transposed(node: Node, spatial: Sizes, kernel: Sizes) -> _Transposed:
+def transposed(node: Node, spatial: Sizes, kernel: Sizes) -> Transposed:
     """ONNX's formulas for ConvTranspose's output and padding. Raises Refuse."""
     rank = len(spatial)
     strides = spatial_attribute(node, "strides", rank, 1, 1)
@@ -177,11 +177,11 @@ def _transposed(node: Node, spatial: Sizes, kernel: Sizes) -> _Transposed:
     )
     full = tuple(size + more for size, more in zip(bare, extra, strict=True))
 
-    def cropping(before: Sizes, output: Sizes) -> _Transposed:
+    def cropping(before: Sizes, output: Sizes) -> Transposed:
         """The buffer must hold every term and everything that is cropped out of it."""
         reached = zip(bare, before, output, strict=True)
         whole = tuple(max(size, first + out) for size, first, out in reached)
-        return _Transposed(strides, dilations, before, output, whole)
+        return Transposed(strides, dilations, before, output, whole)
 
     wanted = arguments.integers(node, "output_shape")
     if wanted:
@@ -213,7 +213,7 @@ def _transpose_infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -
         raise Refuse(f"weights of shape {list(weights.shape)} don't fit {x.shape[1]} channels")
     filters = weights.shape[1] * groups
     _check_bias(inputs, filters)
-    geometry = _transposed(node, x.shape[2:], weights.shape[2:])
+    geometry = transposed(node, x.shape[2:], weights.shape[2:])
     if math.prod(geometry.full) * max(x.shape[0] * filters, 1) > arguments.ELEMENT_LIMIT:
         raise Refuse("its uncropped output is above the limit of 2^28 elements")
     return [arguments.tensor(x.dtype, (x.shape[0], filters, *geometry.output))]
@@ -227,7 +227,7 @@ def _transpose_work(
     groups = _groups(node, x.shape[1])
     macs = x.tensor.elements * math.prod(weights.shape[1:])
     scattered = macs // max(x.shape[1] // groups, 1)
-    geometry = _transposed(node, x.shape[2:], weights.shape[2:])
+    geometry = transposed(node, x.shape[2:], weights.shape[2:])
     full = math.prod(geometry.full) * x.shape[0] * weights.shape[1] * groups
     elements = scattered + full + 2 * outputs[0].elements
     return Work(macs=macs, elements=elements)
@@ -237,7 +237,7 @@ def _transpose_run(node: Node, inputs: Sequence[Array | None], scope: Scope) -> 
     x, weights = arguments.present(inputs, 0), arguments.present(inputs, 1)
     dtype = x.dtype
     spatial, kernel = x.shape[2:], weights.shape[2:]
-    geometry = _transposed(node, spatial, kernel)
+    geometry = transposed(node, spatial, kernel)
     groups = _groups(node, x.shape[1])
     wide = np.float32 if dtype == np.float16 else dtype
     each, channels = weights.shape[1], x.shape[1] // groups

@@ -12,6 +12,7 @@
 #include "int8.c"
 #include "quantise.c"
 #include "depthwise.c"
+#include "conv_any.c"
 #include "pool.c"
 #include "ml.c"
 #include "columns.c"
