@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import TensorProto
 
-from bench.nets import Array, Net
+from bench.nets import Array, Net, boosted
 
 F32, F64, I64, U8 = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.UINT8
 
@@ -31,6 +31,10 @@ def cases() -> Iterator[Case]:
     yield from _movement()
     yield from _quantised()
     yield from _recurrent()
+    for trees, rows in ((100, 1), (100, 64), (1000, 64)):
+        yield Case(
+            f"TreeEnsemble {trees} trees, {rows} rows", boosted(trees), {"x": _normal(rows, 20)}
+        )
 
 
 def _normal(*shape: int) -> Array:

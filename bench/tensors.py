@@ -189,6 +189,10 @@ def subjects() -> list[Subject]:
         Subject("decoder step", "encoder", nets.decoder(), _step, (1, 8)),
         Subject("100 trees", "trees", nets.boosted(100), _normal("x", 20)),
         Subject("1000 trees", "trees", nets.boosted(1000), _normal("x", 20)),
+        Subject("LSTM", "recurrent", nets.recurrent("LSTM"), _normal("x", 50, 128)),
+        Subject("GRU", "recurrent", nets.recurrent("GRU"), _normal("x", 50, 128)),
+        Subject("100 trees", "trees", nets.boosted(100), _normal("x", 20)),
+        Subject("1000 trees", "trees", nets.boosted(1000), _normal("x", 20)),
         Subject("lstm", "recurrent", nets.recurrent("LSTM"), _normal("x", 50, 128)),
         Subject("gru", "recurrent", nets.recurrent("GRU"), _normal("x", 50, 128)),
     ]

@@ -33,8 +33,7 @@ class Rate:
 
 _UNIT = Rate()
 
-#: Operators of ai.onnx that differ from the units; all others count as they are.
-RATES: dict[str, Rate] = {
+_STANDARD: dict[str, Rate] = {
     **dict.fromkeys(("ReduceSum", "ReduceMean", "GlobalAveragePool", "Cast"), Rate(elements=150)),
     **dict.fromkeys(("ReduceMax", "ReduceMin", "ArgMax", "ArgMin", "Concat"), Rate(elements=200)),
     **dict.fromkeys(("Transpose", "Pad"), Rate(elements=300)),
@@ -48,9 +47,18 @@ RATES: dict[str, Rate] = {
     **dict.fromkeys(("Sinh", "Cosh"), Rate(functions=500)),
     **dict.fromkeys(("Softplus", "Pow", "Asinh", "Acosh"), Rate(functions=600)),
     "Mish": Rate(functions=900),
+    **dict.fromkeys(("MatMulInteger", "QLinearMatMul"), Rate(macs=25)),
+    **dict.fromkeys(("ConvInteger", "QLinearConv"), Rate(macs=50)),
+}
+_TREES = ("TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor")
+
+#: Operators that differ from the units, by domain and name; all others count as they are.
+RATES: dict[tuple[str, str], Rate] = {
+    **{("", name): rate for name, rate in _STANDARD.items()},
+    **{("ai.onnx.ml", name): Rate(elements=170) for name in _TREES},
 }
 
 
 def rate_of(domain: str, operator: str) -> Rate:
     """An operator's rate. WORK-1"""
-    return _UNIT if domain else RATES.get(operator, _UNIT)
+    return RATES.get((domain, operator), _UNIT)
