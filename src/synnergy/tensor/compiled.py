@@ -99,16 +99,24 @@ class Lowering:
         for name in self.graph.outputs:
             self._users.setdefault(name, []).extend((-1, -1))
 
-    def operand(self, name: str) -> Operand | None:
-        """Where a value is for the kernels; None where it is left out or they can't hold it."""
-        if not name or name in self.labels:
+    def operand(self, name: str, labelling: bool = False) -> Operand | None:
+        """Where a value is for the kernels; None where it is left out or they can't hold it.
+
+        Texts are places in `labels`, for those who know of these.
+        """
+        if not name or (name in self.labels and not labelling):
             return None
         known = self.values.get(name)
-        if known is None:
-            array = self.constant(name)
-            if array is not None and str(array.dtype) in _HELD:
-                shared = name if name in self.graph.initializers else ""
-                known = self.values[name] = self.builder.constant(array, shared)
+        array = self.constant(name) if known is None else None
+        if array is None:
+            return known
+        if str(array.dtype) in _HELD:
+            shared = name if name in self.graph.initializers else ""
+            known = self.values[name] = self.builder.constant(array, shared)
+        elif labelling:
+            places: Array = np.arange(array.size, dtype=np.int64)
+            known = self.values[name] = self.builder.constant(places.reshape(array.shape))
+            self.labels[name] = array.reshape(-1)
         return known
 
     def constant(self, name: str) -> Array | None:
@@ -135,16 +143,21 @@ class Lowering:
         types = self.specialised.types[index]
         if lower is None or types is None or list(subgraphs(node)):
             return False
-        inputs = [self.operand(name) for name in node.inputs]
+        labelling = (node.domain, node.operator) in LABELLING
+        inputs = [self.operand(name, labelling) for name in node.inputs]
         given = zip(node.inputs, inputs, strict=True)
         if any(name and operand is None for name, operand in given):
             return False
         kinds = tuple(_plain(kind) for kind in types)
-        texts = any(kind.dtype not in _HELD for kind in kinds)
-        if texts and (node.domain, node.operator) not in LABELLING:
+        if not labelling and any(kind.dtype not in _HELD for kind in kinds):
             return False
         self._at = index
-        site = Site(node, inputs, kinds, self.builder, self)
+        texts = {
+            place: self.labels[name]
+            for place, name in enumerate(node.inputs)
+            if name in self.labels
+        }
+        site = Site(node, inputs, kinds, self.builder, self, texts)
         results = lower(site)
         if results is None:
             return False

@@ -203,3 +203,24 @@ def test_a_pipeline_is_one_call() -> None:
     assert found["label"].tolist() == expected["label"].tolist()
     assert found["maps"] == expected["maps"]
     assert set(found["maps"][0]) == {"no", "yes", "perhaps"}
+
+
+def test_texts_chosen_by_places() -> None:
+    nodes = [
+        helper.make_node("ArgMax", ["x"], ["best"], axis=1, keepdims=0),
+        helper.make_node(
+            "ArrayFeatureExtractor", ["names", "best"], ["picked"], domain="ai.onnx.ml"
+        ),
+        helper.make_node("Reshape", ["picked", "shape"], ["flat"]),
+        helper.make_node("Identity", ["flat"], ["label"]),
+        helper.make_node("Identity", ["names"], ["all"]),
+    ]
+    names = np.array(["a", "b", "", "é"], dtype=object)
+    weights = {"names": names, "shape": np.array([-1])}
+    plan = load(model_of(nodes, {"x": ("float32", ("n", 4))}, ["label", "all"], weights, ml=1))
+    x = np.eye(4, dtype=np.float32)[[3, 0, 2, 1, 1]]
+    assert plan.left_to_reference({"x": x.shape}) == ()
+    for kernel in (*builds(), "reference"):
+        found = plan.run({"x": x}, kernel=kernel)
+        assert found["label"].tolist() == ["é", "a", "", "b", "b"]
+        assert found["all"].tolist() == names.tolist()

@@ -86,12 +86,13 @@ def vectorizer(site: Site) -> list[Operand] | None:
     return [result]
 
 
-@lowers("ArrayFeatureExtractor", domain=read.DOMAIN)
+@lowers("ArrayFeatureExtractor", domain=read.DOMAIN, labelling=True)
 def extractor(site: Site) -> list[Operand] | None:
     x, indices = site.inputs
     if x is None or indices is None:
         return None
-    result = site.result()
+    site.labels.update(site.texts)
+    result = site.builder.tensor(x.dtype, site.outputs[0].shape)
     columns, count = x.shape[-1], indices.elements
     rows = math.prod(x.shape[:-1])
     site.builder.step(Step.TAKE_COLUMNS, result, x, x.itemsize, rows, columns, indices, count)
@@ -126,13 +127,17 @@ def _looked_up(site: Site, table: Table) -> list[Operand] | None:
 @lowers("LabelEncoder", domain=read.DOMAIN, labelling=True)
 def label_encoder(site: Site) -> list[Operand] | None:
     x = site.inputs[0]
-    return None if x is None else _looked_up(site, ml_maps.encoder(site.node, x.dtype))
+    if x is None or site.texts:
+        return None
+    return _looked_up(site, ml_maps.encoder(site.node, x.dtype))
 
 
 @lowers("CategoryMapper", domain=read.DOMAIN, labelling=True)
 def category_mapper(site: Site) -> list[Operand] | None:
     x = site.inputs[0]
-    return None if x is None else _looked_up(site, ml_maps.mapper(site.node, x.dtype))
+    if x is None or site.texts:
+        return None
+    return _looked_up(site, ml_maps.mapper(site.node, x.dtype))
 
 
 @lowers("OneHotEncoder", domain=read.DOMAIN)

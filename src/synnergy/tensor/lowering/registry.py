@@ -9,7 +9,7 @@ along (`site.follower`), where that keeps every bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -35,8 +35,8 @@ class Followers(Protocol):
 class Site:
     """A node to lower: its inputs, the types of its outputs, and where the steps go.
 
-    labels: for outputs of texts, what their numbers stand for: kernels give an int64 tensor of
-    places in this array.
+    Texts are for kernels an int64 tensor of places in an array of labels: texts has those of
+    inputs, labels those of outputs.
     """
 
     node: Node
@@ -44,6 +44,7 @@ class Site:
     outputs: tuple[TensorType, ...]
     builder: Builder
     followers: Followers
+    texts: Mapping[int, Array] = field(default_factory=dict[int, Array])
     labels: dict[int, Array] = field(default_factory=dict[int, Array])
 
     def result(self, position: int = 0) -> Operand:
@@ -55,7 +56,7 @@ class Site:
 Lower = Callable[[Site], "list[Operand] | None"]
 
 LOWERINGS: dict[tuple[str, str], Lower] = {}
-#: Operators whose lowerings know outputs of texts.
+#: Operators whose lowerings know of texts.
 LABELLING: set[tuple[str, str]] = set()
 
 
