@@ -21,6 +21,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
@@ -38,7 +39,7 @@ Array = np.ndarray[Any, Any]
 Case = tuple[str, bytes, Mapping[str, Array]]
 
 #: How many vectors of ONNX's own node tests the browser's runner computes, at least.
-NODE_TESTS = 850
+NODE_TESTS = 880
 
 
 def write(folder: Path, name: str, content: bytes, given: Mapping[str, Array]) -> bool:
@@ -78,7 +79,7 @@ def network_cases() -> Iterator[Case]:
         ("mlp", lambda: nets.mlp(784, 128, 64, 10), 3),
         ("lenet", nets.lenet, 2),
         ("mobilenet", lambda: nets.mobilenet(32), 1),
-        ("encoder", lambda: nets.encoder(2, 100), 2),
+        ("encoder", lambda: nets.encoder(1, 100), 2),
     ]
     for name, make, batch in makers:
         content = make()
@@ -115,6 +116,7 @@ def estimator_cases() -> Iterator[Case]:
         ("boosted-two", GradientBoostingClassifier(n_estimators=20, random_state=1), two),
         ("regressor", GradientBoostingRegressor(n_estimators=20, random_state=1), x[:, 1]),
         ("forest", RandomForestClassifier(n_estimators=9, random_state=1), y),
+        ("neighbours", KNeighborsClassifier(5), y),
         ("machine", SVC(probability=True, random_state=1), y),
         ("machine-two", SVC(kernel="poly"), two),
         ("machine-regressor", SVR(kernel="sigmoid"), x[:, 0]),

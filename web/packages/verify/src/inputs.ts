@@ -41,6 +41,7 @@ function fitted(tensor: Tensor, { name, type, shape }: Input): Tensor {
   const isReal = type === "float32" || type === "float64";
   if (!isReal && (tensor.type === "float32" || tensor.type === "float64"))
     throw bad(`"${name}" wants ${type}, the file holds ${tensor.type}`);
+  if (!type) throw bad(`"${name}" has no element type`);
   const whole = cast(tensor, type);
   if (!shape || tensor.shape.length !== shape.length - 1) return whole;
   const isColumn = tensor.shape.length === 1 && shape[1] === 1;

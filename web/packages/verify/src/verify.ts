@@ -302,15 +302,12 @@ class Verifier {
       outputs = runModel(readModel(model), tensors, kernels, receipt.model.allow_missing);
     } catch (error) {
       // What this runner cannot compute says nothing against the receipt, nor for it.
-      const cannot =
-        error instanceof Refused && ["unsupported", "too_large", "unsound"].includes(error.code);
-      if (!cannot) throw error;
-      this.note(
-        "output",
-        "not checked",
-        `the model cannot be run here: ${error.message}`,
-        error.code,
-      );
+      const code = error instanceof Refused ? error.code : "";
+      const cannot = ["unsupported", "too_large", "unsound"].includes(code);
+      // A RangeError is what an engine throws that has no more memory to give.
+      if (!cannot && !(error instanceof RangeError)) throw error;
+      const what = `the model cannot be run here: ${(error as Error).message}`;
+      this.note("output", "not checked", what, code || "too_large");
       return;
     }
     const salt = await outputSalt(file.opening.input_salt, receipt.id);

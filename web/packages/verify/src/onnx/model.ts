@@ -18,6 +18,8 @@ const MOST_FIELDS = 3_000_000;
 const MOST_NODES = 20_000;
 const LATEST_OPSETS: Readonly<Record<string, number>> = { "": 28, "ai.onnx.ml": 5 };
 const FIRST_OPSET = 9;
+/** Graphs inside one another, at most. */
+const DEEPEST = 4;
 /** Operators of ai.onnx that mean the same since before the first version, and since when. */
 const UNCHANGED: Readonly<Record<string, number>> = {
   ...{ Add: 7, ArgMax: 1, Cast: 6, Concat: 4, Div: 7, Exp: 6, Gather: 1, Identity: 1, Mul: 7 },
@@ -25,6 +27,7 @@ const UNCHANGED: Readonly<Record<string, number>> = {
 };
 
 export type Attribute =
+  | Model
   | number
   | bigint
   | string
@@ -48,10 +51,12 @@ export interface Node {
 /** A declared input; a dimension is a size, a symbol, or null where it is open. */
 export interface Input {
   readonly name: string;
-  readonly type: ElementType;
+  /** null only in a subgraph, which need not say it. */
+  readonly type: ElementType | null;
   readonly shape: readonly (number | string | null)[] | null;
 }
 
+/** A graph: the model's own, or one inside a node. */
 export interface Model {
   readonly inputs: readonly Input[];
   readonly outputs: readonly string[];
@@ -80,7 +85,7 @@ export function readModel(content: Uint8Array): Model {
     else if (field.number === 25) throw unsupported("the model has local functions");
   }
   if (!graph) throw bad("the model has no graph");
-  return new GraphReader(opsets, budget).read(graph);
+  return new GraphReader(opsets, budget, null).read(graph);
 }
 
 function once(before: Uint8Array | null, field: Field): Uint8Array {
@@ -108,10 +113,19 @@ class GraphReader {
   constructor(
     private readonly opsets: ReadonlyMap<string, number>,
     private readonly budget: Budget,
-  ) {}
+    private readonly outer: GraphReader | null,
+  ) {
+    let depth = 1;
+    for (let around = outer; around; around = around.outer) depth++;
+    if (depth > DEEPEST) throw new Refused("too_large", `graphs nest deeper than ${DEEPEST}`);
+  }
+
+  private knows(name: string): boolean {
+    return this.defined.has(name) || (this.outer?.knows(name) ?? false);
+  }
 
   private define(name: string): void {
-    if (!name || this.defined.has(name)) throw bad(`the value "${name}" is defined twice`);
+    if (!name || this.knows(name)) throw bad(`the value "${name}" is defined twice`);
     this.defined.add(name);
   }
 
@@ -135,8 +149,7 @@ class GraphReader {
     for (const { name } of inputs) this.define(name);
     for (const name of initializers.keys()) if (!declared.has(name)) this.define(name);
     const read = nodes.map((field, index) => this.node(field.bytes(), index));
-    for (const name of outputs)
-      if (!this.defined.has(name)) throw bad(`nothing computes "${name}"`);
+    for (const name of outputs) if (!this.knows(name)) throw bad(`nothing computes "${name}"`);
     if (!outputs.length || new Set(outputs).size !== outputs.length)
       throw bad("the graph has no outputs, or names one twice");
     return { inputs, outputs, initializers, nodes: read };
@@ -159,6 +172,8 @@ class GraphReader {
         if (field.number === 1) tensor = once(tensor, field);
         else if (field.number !== 6) throw unsupported("an input that is no tensor");
       }
+    if (!tensor && this.outer && !kind)
+      return { name: this.valueName(message), type: null, shape: null };
     if (!tensor) throw unsupported("an input that is no tensor");
     let type: ElementType | null = null;
     let shape: (number | string | null)[] | null = null;
@@ -171,7 +186,7 @@ class GraphReader {
           if (part.number === 1) shape.push(this.dimension(part.bytes()));
       }
     }
-    if (!type) throw bad("an input has no type");
+    if (!type && !this.outer) throw bad("an input has no type");
     return { name: this.valueName(message), type, shape };
   }
 
@@ -196,7 +211,9 @@ class GraphReader {
       else if (field.number === 3) name = field.text();
       else if (field.number === 4) operator = field.text();
       else if (field.number === 5) {
-        const [key, value] = readAttribute(field.bytes(), this.budget);
+        const [key, value] = readAttribute(field.bytes(), this.budget, (graph) =>
+          new GraphReader(this.opsets, this.budget, this).read(graph),
+        );
         if (attributes.has(key)) throw bad(`${operator} gives attribute ${key} twice`);
         attributes.set(key, value);
       } else if (field.number === 7) domain = domainOf(field.text());
@@ -204,7 +221,7 @@ class GraphReader {
         throw unsupported(`${operator} calls an overloaded function`);
     }
     for (const input of inputs)
-      if (input && !this.defined.has(input)) throw bad(`${operator}: "${input}" is not defined`);
+      if (input && !this.knows(input)) throw bad(`${operator}: "${input}" is not defined`);
     for (const output of outputs) if (output) this.define(output);
     const opset = this.opsets.get(domain);
     if (opset === undefined || LATEST_OPSETS[domain] === undefined)
@@ -219,9 +236,22 @@ class GraphReader {
 }
 
 /** AttributeProto's codes of the kinds of attribute that we read. */
-const KINDS = { FLOAT: 1, INT: 2, STRING: 3, TENSOR: 4, FLOATS: 6, INTS: 7, STRINGS: 8 } as const;
+const KINDS = {
+  FLOAT: 1,
+  INT: 2,
+  STRING: 3,
+  TENSOR: 4,
+  GRAPH: 5,
+  FLOATS: 6,
+  INTS: 7,
+  STRINGS: 8,
+} as const;
 
-function readAttribute(message: Uint8Array, budget: Budget): [string, Attribute] {
+function readAttribute(
+  message: Uint8Array,
+  budget: Budget,
+  graphOf: (message: Uint8Array) => Model,
+): [string, Attribute] {
   let [name, kind] = ["", 0];
   let single: Attribute | null = null;
   const floats: number[] = [];
@@ -239,7 +269,7 @@ function readAttribute(message: Uint8Array, budget: Budget): [string, Attribute]
     else if (field.number === 7) for (const item of field.floats()) floats.push(item);
     else if (field.number === 8) for (const item of field.int64s()) integers.push(item);
     else if (field.number === 9) texts.push(field.text());
-    else if (field.number === 6) throw unsupported(`attribute ${name} is a graph`);
+    else if (field.number === 6) single = graphOf(field.bytes());
   }
   // A scalar that equals proto3's default may be left out of the file.
   const values: Readonly<Record<number, Attribute | null>> = {
@@ -247,6 +277,7 @@ function readAttribute(message: Uint8Array, budget: Budget): [string, Attribute]
     [KINDS.INT]: single ?? 0n,
     [KINDS.STRING]: single ?? "",
     [KINDS.TENSOR]: single,
+    [KINDS.GRAPH]: single,
     [KINDS.FLOATS]: floats,
     [KINDS.INTS]: integers,
     [KINDS.STRINGS]: texts,

@@ -3,6 +3,7 @@
 import { Refused } from "../bytes.js";
 import type { Kernels } from "../kernels.js";
 import { CLASSIC } from "../operators/classic.js";
+import { CONTROL } from "../operators/control.js";
 import { ELEMENTWISE } from "../operators/elementwise.js";
 import { ENCODERS } from "../operators/encoders.js";
 import { MOVEMENT } from "../operators/movement.js";
@@ -31,6 +32,7 @@ const OPERATORS: Operators = {
   ...ENCODERS,
   ...MACHINES,
   ...QUANTISED,
+  ...CONTROL,
   ...RECURRENT,
   ...SELECTION,
   ...NORMALIZATION,
@@ -40,9 +42,19 @@ function key({ domain, operator }: Node): string {
   return domain ? `${domain}:${operator}` : operator;
 }
 
+/** Graphs inside a node. */
+function subgraphs(node: Node): Model[] {
+  return [...node.attributes.values()].filter(
+    (value): value is Model => typeof value === "object" && "nodes" in value,
+  );
+}
+
 /** Operators of a model that this runner has not got, each once. */
 export function missingOperators(model: Model): string[] {
-  const missing = model.nodes.map(key).filter((name) => !Object.hasOwn(OPERATORS, name));
+  const missing = model.nodes.flatMap((node) => [
+    ...(Object.hasOwn(OPERATORS, key(node)) ? [] : [key(node)]),
+    ...subgraphs(node).flatMap(missingOperators),
+  ]);
   return [...new Set(missing)].sort();
 }
 
@@ -58,11 +70,21 @@ export function runModel(
   if (missing.length)
     throw new Refused("unsupported", `operators not supported: ${missing.join(", ")}`);
   checkInputs(model, inputs, allowMissing);
-  const values = new Map<string, Tensor>([...model.initializers, ...inputs]);
-  const last = lastUses(model);
-  model.nodes.forEach((node, at) => {
-    const given = node.inputs.map((name) => (name ? values.get(name)! : null));
-    const site = new Site(node, given, kernels);
+  const outputs = runGraph(model, new Map(inputs), kernels);
+  return new Map(model.outputs.map((name, at) => [name, canonicalise(outputs[at])]));
+}
+
+/** A graph's outputs in order; `given` are its inputs and, inside a node, what it sees outside. */
+function runGraph(graph: Model, given: NamedTensors, kernels: Kernels): Tensor[] {
+  const values = new Map<string, Tensor>([...graph.initializers, ...given]);
+  const last = lastUses(graph);
+  graph.nodes.forEach((node, at) => {
+    const inside = (body: Model, inputs: readonly Tensor[]) => {
+      const named = body.inputs.map(({ name }, place) => [name, inputs[place]] as const);
+      return runGraph(body, new Map([...values, ...named]), kernels);
+    };
+    const inputs = node.inputs.map((name) => (name ? values.get(name)! : null));
+    const site = new Site(node, inputs, kernels, inside);
     const results = OPERATORS[key(node)](site);
     site.finish(results);
     node.outputs.forEach((name, position) => {
@@ -71,14 +93,22 @@ export function runModel(
     for (const name of [...node.inputs, ...node.outputs])
       if ((last.get(name) ?? at) <= at) values.delete(name);
   });
-  return new Map(model.outputs.map((name) => [name, canonicalise(values.get(name)!)]));
+  return graph.outputs.map((name) => values.get(name)!);
+}
+
+/** The names that a graph's nodes and outputs ask for, those inside its nodes too. */
+function asked(graph: Model): string[] {
+  const inside = (node: Node) => [...node.inputs, ...subgraphs(node).flatMap(asked)];
+  return [...graph.nodes.flatMap(inside), ...graph.outputs];
 }
 
 /** For each value the number of the node after which nobody needs it. */
-function lastUses(model: Model): Map<string, number> {
+function lastUses(graph: Model): Map<string, number> {
   const last = new Map<string, number>();
-  model.nodes.forEach((node, at) => node.inputs.forEach((name) => last.set(name, at)));
-  for (const name of model.outputs) last.set(name, Infinity);
+  graph.nodes.forEach((node, at) => {
+    for (const name of [...node.inputs, ...subgraphs(node).flatMap(asked)]) last.set(name, at);
+  });
+  for (const name of graph.outputs) last.set(name, Infinity);
   return last;
 }
 

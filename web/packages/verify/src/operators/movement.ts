@@ -108,7 +108,8 @@ function transpose(site: Site): Tensor[] {
   return [transposed(x, order)];
 }
 
-function place(target: Elements, source: Elements, at: number): void {
+/** Puts elements into a row of them, from a place on. */
+export function joined(target: Elements, source: Elements, at: number): void {
   if (Array.isArray(target))
     for (let i = 0; i < source.length; i++) target[at + i] = source[i] as string;
   else (target as Float32Array).set(source as Float32Array, at);
@@ -137,7 +138,7 @@ function concat(site: Site): Tensor[] {
   for (let row = 0; row < outer; row++)
     for (const { data } of tensors) {
       const run = data.length / outer;
-      place(target, part(data, row * run, (row + 1) * run), at);
+      joined(target, part(data, row * run, (row + 1) * run), at);
       at += run;
     }
   return [tensorOf(first.type, shape, target)];
@@ -216,7 +217,7 @@ function gather(site: Site): Tensor[] {
   for (let row = 0; row < outer; row++)
     for (const index of places) {
       const begin = (row * size + index) * inner;
-      place(target, part(x.data, begin, begin + inner), at);
+      joined(target, part(x.data, begin, begin + inner), at);
       at += inner;
     }
   return [tensorOf(x.type, shape, target)];

@@ -3,7 +3,7 @@
 
 import { Refused } from "../bytes.js";
 import { Job, type Kernels } from "../kernels.js";
-import type { Attribute, Node } from "../onnx/model.js";
+import type { Attribute, Model, Node } from "../onnx/model.js";
 import { type Tensor, integersOf } from "../tensor/types.js";
 
 /** Computes a node's outputs. Throws Refused for what it does not cover. */
@@ -20,6 +20,7 @@ export class Site {
     readonly node: Node,
     private readonly inputs: readonly (Tensor | null)[],
     private readonly kernels: Kernels,
+    private readonly inside: (body: Model, inputs: readonly Tensor[]) => Tensor[],
   ) {}
 
   /** A refusal that names the operator. */
@@ -137,6 +138,16 @@ export class Site {
     if (typeof value !== "object" || !("shape" in value))
       throw this.refuse(`attribute ${name} is no tensor`);
     return value;
+  }
+
+  /** A graph inside the node, with so many inputs and outputs, ready to run. */
+  body(name: string, inputs: number, outputs: number): (given: readonly Tensor[]) => Tensor[] {
+    const value = this.attribute(name);
+    if (typeof value !== "object" || !("nodes" in value))
+      throw this.refuse(`attribute ${name} is no graph`);
+    if (value.inputs.length !== inputs || value.outputs.length !== outputs)
+      throw this.refuse(`attribute ${name} is a graph with other inputs or outputs`);
+    return (given) => this.inside(value, given);
   }
 
   /** Axes or sizes: the attribute of older operator versions, or the input of newer ones. */
