@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
 import pytest
 from hypothesis import settings
 
@@ -13,9 +16,9 @@ NOT_TESTED = "NOT TESTED on a network of validators"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One loud line where they were."""
+    """One loud line for each reason why some were."""
     reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
-    unmet = [reason for reason in reasons if NOT_TESTED in reason]
-    if unmet:
-        why = unmet[0][unmet[0].index(NOT_TESTED) :].rstrip("')")
-        terminalreporter.write_line(f"{len(unmet)} tests {why}", red=True, bold=True)
+    unmet = [re.search(r"NOT (TESTED|COMPARED).*", reason) for reason in reasons]
+    told = Counter(found[0].rstrip("')") for found in unmet if found)
+    for why, count in told.items():
+        terminalreporter.write_line(f"{count} tests {why}", red=True, bold=True)

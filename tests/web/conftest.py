@@ -26,7 +26,7 @@ def missing(what: str) -> None:
     """Skip, or fail where the package must be tested."""
     if os.environ.get("SYNNERGY_REQUIRE_NODE"):
         pytest.fail(f"{what}, and SYNNERGY_REQUIRE_NODE is set")
-    pytest.skip(f"the browser's verifier is not tested: {what}")
+    pytest.skip(f"NOT TESTED in a browser and in Node: {what}")
 
 
 def node_version() -> int:
