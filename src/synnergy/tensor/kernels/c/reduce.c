@@ -4,9 +4,9 @@
  * ordered as the elements are, so that NaN, -0 and +0 need no care; the smallest is the largest of
  * the complements.
  */
-#include "kernels.h"
-#include "rows.h"
 #include "half.h"
+#include "rows.h"
+#include "walk.h"
 
 /* Terms gathered at a time, a multiple of LANES; columns that are reduced side by side. */
 #define TERMS 1024
@@ -256,7 +256,6 @@ static int64_t place_of(const int64_t *dims, int64_t rank, int64_t index) {
   return rank ? place + index * dims[1] : 0;
 }
 
-static const int8_t ELEMENT_BYTES[] = {2, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 1};
 
 #define REAL float
 #define REALS f32_lanes
@@ -274,6 +273,28 @@ static const int8_t ELEMENT_BYTES[] = {2, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 1};
 #undef REALS
 #undef OF
 
+/* The same for extremes of float32. */
+static void extreme_rows_f32(const Reduction *r, uint8_t *result, const int32_t *x, const int64_t *kept, int64_t nk,
+                             Range part) {
+  int32_t flip = r->operation == SMALLEST ? -1 : 0;
+  for (int64_t index = part.begin; index < part.end; index++) {
+    const int32_t *row = x + place_of(kept, nk, index);
+    i32_lanes tops = INT32_MIN, bits;
+    int64_t i = 0;
+    for (; i + LANES <= r->count; i += LANES) {
+      memcpy(&bits, row + i, sizeof bits);
+      i32_lanes size = bits & INT32_MAX, key = bits ^ ((bits >> 31) & INT32_MAX) ^ flip;
+      tops = __builtin_elementwise_max(tops, size > 0x7f800000 ? (i32_lanes)INT32_MAX : key);
+    }
+    int32_t top = __builtin_reduce_max(tops);
+    for (; i < r->count; i++) {
+      int32_t key = key_f32(row[i], flip);
+      top = key > top ? key : top;
+    }
+    finish_total(r, result, index, &top);
+  }
+}
+
 /* Whether reduce_of.h knows it. */
 static int plain_sum(const Reduction *r) {
   int sums = r->operation == SUM || r->operation == SQUARE_SUM;
@@ -283,12 +304,16 @@ static int plain_sum(const Reduction *r) {
 /* Results begin..end where the last reduced axis is contiguous, or no kept one is. */
 static void reduce_rows(const Reduction *r, uint8_t *result, const uint8_t *x, const int64_t *kept, int64_t nk,
                         const int64_t *reduced, int64_t nr, Range part) {
-  int64_t bytes = ELEMENT_BYTES[r->type];
+  int64_t bytes = ITEM_SIZES[r->type];
   int64_t run = nr ? reduced[2 * nr - 2] : 1, stride = nr ? reduced[2 * nr - 1] : 1;
   int plain = (r->operation == SUM || r->operation == PRODUCT) && r->type != F16 && stride == 1 && nr <= 1;
   if (plain_sum(r) && stride == 1 && nr <= 1) {
     if (r->wide) sum_rows_f64(r, (double *)result, (const double *)x, kept, nk, part);
     else sum_rows_f32(r, (float *)result, (const float *)x, kept, nk, part);
+    return;
+  }
+  if (r->extreme && r->type == F32 && stride == 1 && nr <= 1) {
+    extreme_rows_f32(r, result, (const int32_t *)x, kept, nk, part);
     return;
   }
   _Alignas(64) int64_t terms[TERMS], lanes[LANES];
@@ -323,7 +348,7 @@ static void reduce_rows(const Reduction *r, uint8_t *result, const uint8_t *x, c
 /* Tiles begin..end of results side by side along a contiguous kept axis. */
 static void reduce_columns(const Reduction *r, uint8_t *result, const uint8_t *x, const int64_t *kept, int64_t nk,
                            const int64_t *reduced, int64_t nr, Range part) {
-  int64_t bytes = ELEMENT_BYTES[r->type], columns = kept[2 * nk - 2];
+  int64_t bytes = ITEM_SIZES[r->type], columns = kept[2 * nk - 2];
   int64_t tiles = (columns + COLUMNS - 1) / COLUMNS;
   _Alignas(64) int64_t terms[TERMS], partial[TERMS];
   for (int64_t item = part.begin; item < part.end; item++) {
