@@ -184,13 +184,15 @@ def _any(
 def by_lanes(geometry: Geometry) -> bool:
     """Whether filters go in the lanes: by the measured costs, in terms of a sum, of a result's
     turning, of writing it, and of copying patches, and by how well vectors are filled."""
-    filters, pixels = geometry.filters, geometry.images * geometry.pixels
-    lanes = -(-filters // _LANES) * _LANES / filters * (geometry.terms + 10)
-    copies = 4 * geometry.terms / filters
-    filled = -(-pixels // _LANES) * _LANES + (
-        8 if pixels % _PANEL else 0
-    )  # a narrow panel is slow
-    rows = filled / pixels * (geometry.terms + 5) + copies
+    filters, pixels = geometry.filters, geometry.pixels
+    squares = -(-pixels // _LANES) * _LANES / pixels
+    lanes = -(-filters // _LANES) * _LANES / filters * (geometry.terms + 10 * squares)
+    copies, write = 4 * geometry.terms / filters, 5
+    if pixels < _PANEL:  # panels hold several images, and their results are written piece by piece
+        pixels, write = pixels * geometry.images, 14
+    narrow = 8 if pixels % _PANEL else 0  # the last panel is slow for its width
+    filled = -(-pixels // _LANES) * _LANES + narrow
+    rows = filled / pixels * (geometry.terms + write) + copies
     return lanes <= rows
 
 

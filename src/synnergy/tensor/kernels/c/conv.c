@@ -317,7 +317,9 @@ void CONV_ROWS_F32(const Context *context, const int64_t *args) {
   Geometry g = geometry_of(args + 6);
   Finish f = finish_of(context, args + 6 + GEOMETRY_WORDS);
   int64_t together = args[3], wide = together * NR, total = g.images * g.pixels, strips = parts_of(g.filters, MR);
-  int64_t bands = parts_of(total, wide), splits = least(strips, parts_of(2 * context->threads - 1, bands * g.groups));
+  /* Panels stay within one image, unless images are smaller than a panel. */
+  int64_t unit = g.pixels >= NR ? g.pixels : total, unit_bands = parts_of(unit, wide), bands = total / unit * unit_bands;
+  int64_t splits = least(strips, parts_of(2 * context->threads - 1, bands * g.groups));
   int64_t whole = g.channels * g.in[0] * g.in[1] * g.in[2], single = g.terms <= BLOCK;
   const float *limit = x + g.images * g.groups * whole;
   float *sums = at(context, args[5]), *patches = sums + ((single ? MR : g.filters) + 1) * wide;
@@ -326,8 +328,8 @@ void CONV_ROWS_F32(const Context *context, const int64_t *args) {
   Run runs[NR];
   Range part = share(context, bands * g.groups * splits, 1);
   for (int64_t item = part.begin; item < part.end; item++) {
-    int64_t group = item / splits % g.groups, left = item / splits / g.groups * wide;
-    int64_t width = least(wide, total - left);
+    int64_t group = item / splits % g.groups, index = item / splits / g.groups, end = (index / unit_bands + 1) * unit;
+    int64_t left = end - unit + index % unit_bands * wide, width = least(wide, end - left);
     Range strip = part_of(strips, splits, item % splits);
     /* Within one image, tiles finish their results themselves, and where the windows are single
      * elements and few filters would make up for copies they read the input where it lies. */
