@@ -145,12 +145,6 @@ INLINE vf after_vf(int64_t kind, vf c, vf x) {
     vi odd = (c != c) | ((c == 0.0f) & (x == 0.0f));
     return odd ? -(-c - x) : c < x ? c : x;
   }
-  case THEN_EXP: return exp_vf(c);
-  case THEN_SIGMOID: return sigmoid_vf(c);
-  case THEN_TANH: return tanh_vf(c);
-  case THEN_ERF: return erf_vf(c);
-  case THEN_GELU: return gelu_vf(c);
-  case THEN_GELU_TANH: return gelu_tanh_vf(c);
   default: return (vf)((vi)c & ((c > 0.0f) | (c != c)));
   }
 }
@@ -182,13 +176,17 @@ static void finish(const Context *context, const int64_t *after, int64_t count, 
       x = (const float *)at(context, after[1]) + row * ldx + column * step;
       for (int64_t d = 0; d < dimensions; d++) x += index[d] * after[4 + d];
     }
+#define THEN(kind, function) \
+  case kind: for (int64_t i = 0; i < rows; i++) function##_f32(c + i * ldc, c + i * ldc, width); break;
 #define CASE(kind) case kind: after_matrix(kind, c, ldc, rows, width, x, ldx, step); break;
     switch (after[0]) {
       CASE(ADD) CASE(SUBTRACT) CASE(SUBTRACT_FROM) CASE(MULTIPLY) CASE(DIVIDE)
       CASE(DIVIDE_INTO) CASE(MAXIMUM) CASE(MINIMUM) CASE(RECTIFY)
-      CASE(THEN_EXP) CASE(THEN_SIGMOID) CASE(THEN_TANH) CASE(THEN_ERF) CASE(THEN_GELU) CASE(THEN_GELU_TANH)
+      THEN(THEN_EXP, exp) THEN(THEN_SIGMOID, sigmoid) THEN(THEN_TANH, tanh)
+      THEN(THEN_ERF, erf) THEN(THEN_GELU, gelu) THEN(THEN_GELU_TANH, gelu_tanh)
     }
 #undef CASE
+#undef THEN
   }
 }
 
