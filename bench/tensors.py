@@ -2,7 +2,7 @@
 
 tensor_native …     the fastest kernels of this machine (the path "auto")
 tensor_wasm …       the same in WASM, which any machine runs
-tensor_int8 …       a quantised net beside the float32 one on ONNX Runtime
+… int8 …            a quantised net beside the float32 one on ONNX Runtime
 tensor_deviation …  the largest difference from ONNX Runtime's outputs, as a part of the
                     largest output, beside 1e-5; 0 means that they are its very bits
 """
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from bench import nets
+from bench import nets, quantised
 from bench.row import Row, geometric_mean, interleaved
 from synnergy import tensor
 from synnergy.tensor.kernels.selection import NoKernels, runtime_of
@@ -191,8 +191,18 @@ def subjects() -> list[Subject]:
         Subject("1000 trees", "trees", nets.boosted(1000), _normal("x", 20)),
         Subject("LSTM", "recurrent", nets.recurrent("LSTM"), _normal("x", 50, 128)),
         Subject("GRU", "recurrent", nets.recurrent("GRU"), _normal("x", 50, 128)),
-        Subject("100 trees", "trees", nets.boosted(100), _normal("x", 20)),
-        Subject("1000 trees", "trees", nets.boosted(1000), _normal("x", 20)),
-        Subject("lstm", "recurrent", nets.recurrent("LSTM"), _normal("x", 50, 128)),
-        Subject("gru", "recurrent", nets.recurrent("GRU"), _normal("x", 50, 128)),
+        *_quantised(),
+    ]
+
+
+def _quantised() -> list[Subject]:
+    """Nets of 8-bit integers beside what they were made of."""
+    mlp, image = nets.mlp(784, 512, 512, 10), _normal("x", 3, 224, 224)
+    lenet, resnet, encoder = nets.lenet(), nets.resnet(), nets.encoder()
+    made = quantised.dynamic
+    return [
+        Subject("int8 mlp 784-512-512-10", "int8", made(mlp), _normal("x", 784), peer=mlp),
+        Subject("int8 lenet", "int8", made(lenet), _normal("x", 1, 28, 28), peer=lenet),
+        Subject("int8 resnet", "int8", quantised.static(resnet), image, (1,), peer=resnet),
+        Subject("int8 encoder", "int8", made(encoder), _tokens, (1, 8), peer=encoder),
     ]

@@ -259,6 +259,34 @@ def test_dynamic_quantisation(x: Array) -> None:
     assert_same(model_of([node], {"x": ("float32", x.shape)}, ["y", "s", "z"]), {"x": x})
 
 
+@pytest.mark.parametrize("dtype", BYTES)
+def test_chains_on_bytes_become_tables(dtype: str) -> None:
+    weights = {
+        "s": np.array([0.07], np.float32),
+        "z": np.array([3], dtype),
+        "nan": np.array(np.nan, np.float32),
+        "factor": np.array([[1.7]], np.float32),
+        "high": np.array(4.5, np.float32),
+    }
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "s", "z"], ["real"]),
+        helper.make_node("Relu", ["real"], ["relu"]),
+        helper.make_node("Div", ["factor", "relu"], ["part"]),
+        helper.make_node("Clip", ["part", "", "high"], ["bound"]),
+        helper.make_node("QuantizeLinear", ["bound", "s", "z"], ["y"]),
+    ]
+    arrays = {"x": integers((9, 41), dtype)}
+    inputs = {"x": (dtype, (9, 41))}
+    for last in ("relu", "part", "bound", "y"):  # the last one is an output, and ends the chain
+        assert_same(
+            model_of(nodes, inputs, [last, "y"] if last != "y" else ["y"], weights), arrays
+        )
+    odd = [nodes[0], helper.make_node("Mul", ["real", "nan"], ["y"])]
+    assert_same(model_of(odd, inputs, ["y"], weights), arrays)
+    twice = [nodes[0], helper.make_node("Mul", ["real", "real"], ["y"])]
+    assert_same(model_of(twice, inputs, ["y"], weights), arrays)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.integers(1, 20),

@@ -73,6 +73,7 @@ class Step(IntEnum):
     DEQUANTISE = 257
     DYNAMIC_RANGE = 258
     DYNAMIC_QUANTISE = 259
+    MAP_BYTES = 260
     # trees.c
     TREES_NARROW = 288
     TREES_WIDE = 289

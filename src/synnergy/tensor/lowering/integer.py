@@ -29,6 +29,8 @@ _VECTOR, _WORD = 16, 4
 _MAX_DIMENSIONS = 8
 #: Rows and columns of results that are held at once, at most.
 _ROWS, _COLUMNS = 64, 48
+#: Columns of an image's row that are formed at once.
+_FORMED_COLUMNS = 1024
 #: Filters of a group below which pixels lie in the lanes.
 _FEW_FILTERS = 4
 
@@ -226,9 +228,10 @@ def _conv(
     line = geometry.reach[2] * geometry.channels
     reach = geometry.reach
     elements = geometry.images * groups * math.prod(reach[:2]) * line
-    formed = builder.temporary(2 * (elements + _WORD))
+    formed = builder.temporary(2 * (elements + _VECTOR * geometry.strides[2] * geometry.channels))
+    chunk = min(reach[2], _FORMED_COLUMNS) * geometry.channels
     builder.step(
-        *(Step.INT8_FORM_WINDOWS, formed, x, x.code, x_zero, builder.thread_scratch(line)),
+        *(Step.INT8_FORM_WINDOWS, formed, x, x.code, x_zero, builder.thread_scratch(chunk)),
         *(*reach, *geometry.words()),
     )
     by_planes = geometry.filters < _FEW_FILTERS
@@ -237,7 +240,7 @@ def _conv(
     w_zero = _off_middle(builder, w_zero, weights.dtype)
     factor = None if rescaled is None else rescaled.factor
     zero = None if rescaled is None else rescaled.zero
-    scratch = 8 * math.prod(geometry.kernel) + 8 * _ROWS * _COLUMNS
+    scratch = 12 * geometry.terms + 8 * _ROWS * _COLUMNS
     builder.step(
         Step.INT8_CONV_PLANES if by_planes else Step.INT8_CONV,
         *(result, formed, packed, x_zero, x.code, w_zero, weights.code, w_step, bias),

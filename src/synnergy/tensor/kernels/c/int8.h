@@ -60,6 +60,20 @@ static inline int64_t place_in_word(int64_t j, int64_t t) {
 enum { SUMS = 16 };
 static inline int64_t sums_of(int64_t columns) { return parts_of(columns, SUMS) * SUMS; }
 
+/* Panels of nearly equal numbers of vectors: the first column of one, its columns, and those with
+ * what fills its vectors. */
+typedef struct {
+  int64_t left, width, padded;
+} Panel;
+
+static inline int64_t panels_of(int64_t columns) { return parts_of(columns, NR); }
+
+static inline Panel panel_of(int64_t columns, int64_t index) {
+  Range vectors = part_of(parts_of(columns, VL), panels_of(columns), index);
+  int64_t left = vectors.begin * VL, wide = (vectors.end - vectors.begin) * VL;
+  return (Panel){left, least(wide, columns - left), wide};
+}
+
 INLINE int32_t element_of(int64_t type, const void *p, int64_t i) {
   return type == I8 ? ((const int8_t *)p)[i] : ((const uint8_t *)p)[i];
 }
@@ -70,12 +84,12 @@ static inline int32_t zero_of(int64_t type, const void *zeros, int64_t i) {
   return sizeof(Formed) > 1 ? 0 : type == I8 ? zero + 128 : zero;
 }
 
-/* `count` bytes of that type become formed elements. */
-static inline void form_run(Formed *restrict to, const uint8_t *restrict from, int64_t count, int64_t type, const void *zeros,
-                            int64_t i) {
+/* `count` bytes of that type become formed elements; in place where those are bytes, too. */
+static inline void form_run(Formed *to, const uint8_t *from, int64_t count, int64_t type, const void *zeros, int64_t i) {
   if (sizeof(Formed) == 1) {
     uint8_t flip = type == I8 ? 0x80 : 0;
-    for (int64_t k = 0; k < count; k++) to[k] = (Formed)(from[k] ^ flip);
+    if (flip || (const uint8_t *)to != from)
+      for (int64_t k = 0; k < count; k++) to[k] = (Formed)(from[k] ^ flip);
     return;
   }
   int32_t zero = zeros ? element_of(type, zeros, i) : 0;
@@ -86,12 +100,12 @@ static inline void form_run(Formed *restrict to, const uint8_t *restrict from, i
 }
 
 /* Dot products of `rows` rows, each a number of runs at these offsets of `words` words, with the
- * columns of a panel, into rows of NR. */
+ * columns of a panel, onto what each column starts from, into rows of NR. */
 INLINE void int8_tile(int rows, int vectors, const Formed *const *lines, const int64_t *offsets, int64_t runs,
-                      int64_t words, const Packed *b, int64_t ldb, int32_t *to) {
+                      int64_t words, const Packed *b, int64_t ldb, const int32_t *start, int32_t *to) {
   vi sum[MR][NV];
   const char *panel = (const char *)b;
-  EVERY(int i = 0; i < rows; i++) EVERY(int j = 0; j < vectors; j++) sum[i][j] = (vi)0;
+  EVERY(int i = 0; i < rows; i++) EVERY(int j = 0; j < vectors; j++) memcpy(&sum[i][j], start + j * VL, sizeof(vi));
   for (int64_t run = 0; run < runs; run++) {
     const char *line[MR];
     EVERY(int i = 0; i < rows; i++) line[i] = (const char *)(lines[i] + offsets[run]);
@@ -109,11 +123,13 @@ INLINE void int8_tile(int rows, int vectors, const Formed *const *lines, const i
     memcpy(to + i * NR + j * VL, &sum[i][j], sizeof(vi));
 }
 
-typedef void Int8Tile(const Formed *const *, const int64_t *, int64_t, int64_t, const Packed *, int64_t, int32_t *);
+typedef void Int8Tile(const Formed *const *, const int64_t *, int64_t, int64_t, const Packed *, int64_t, const int32_t *,
+                      int32_t *);
 #define INT8_TILE(rows, vectors)                                                                           \
   static void int8_##rows##_##vectors(const Formed *const *lines, const int64_t *offsets, int64_t runs,    \
-                                      int64_t words, const Packed *b, int64_t ldb, int32_t *to) {          \
-    int8_tile(rows, vectors, lines, offsets, runs, words, b, ldb, to);                                     \
+                                      int64_t words, const Packed *b, int64_t ldb, const int32_t *start,   \
+                                      int32_t *to) {                                                       \
+    int8_tile(rows, vectors, lines, offsets, runs, words, b, ldb, start, to);                              \
   }
 #define INT8_NAMED(rows, vectors) [vectors - 1][rows - 1] = int8_##rows##_##vectors,
 ROWS(INT8_TILE, 1)
@@ -129,19 +145,18 @@ static Int8Tile *const INT8_TILES[NV][MR] = {
 #endif
 };
 
-/* What corrects the sums of a panel for zero points. */
+/* What the sums of a panel need besides: zero points, and what they start from. */
 typedef struct {
-  const int32_t *sums;   /* of the panel's columns */
-  const void *b_zeros;   /* of the panel's columns, or NULL where none differs from the middle */
-  int64_t b_type, b_step;
-  int64_t runs, terms;   /* of a row; terms of each run */
+  const int32_t *sums, *bias; /* of the panel's columns; bias or NULL */
+  const void *a_zeros;        /* a's, or NULL; of rows where the step is 1 */
+  const void *b_zeros;        /* of the panel's columns, or NULL where none differs from the middle */
+  int64_t a_type, a_step, b_type, b_step;
+  int64_t runs, terms; /* of a row; terms of each run */
 } Correction;
 
-static inline void correct(const Correction *c, int32_t *restrict sums, int64_t width, const Formed *line,
-                           const int64_t *offsets, int32_t a_zero) {
-  if (a_zero)
-    for (int64_t j = 0; j < width; j++) sums[j] -= a_zero * c->sums[j];
-  if (!c->b_zeros) return;
+/* Sums of a row less what zero points of b's columns make of it. */
+static void correct(const Correction *c, int32_t *restrict sums, int64_t width, const Formed *line,
+                    const int64_t *offsets, int32_t a_zero) {
   int32_t total = 0, middle = c->b_type == U8 ? 128 : 0;
   for (int64_t run = 0; run < c->runs; run++) {
     const Formed *from = line + offsets[run];
@@ -152,16 +167,20 @@ static inline void correct(const Correction *c, int32_t *restrict sums, int64_t 
     sums[j] -= total * (element_of(c->b_type, c->b_zeros, j * c->b_step) - middle);
 }
 
-/* Corrected sums of `count` rows (number `at`.. of `a_zeros`) with one panel, into rows of NR. */
+/* Whole sums of `count` rows, the first of which is number `top`, with one panel, into rows of NR. */
 static inline void dot_rows(const Correction *c, const Formed *const *lines, int64_t count, const int64_t *offsets,
-                            const Packed *panel, int64_t width, int32_t *to, int64_t a_type, const void *a_zeros,
-                            int64_t at_zero, int64_t a_step) {
+                            const Packed *panel, int64_t width, int32_t *to, int64_t top) {
   Int8Tile *const *tiles = INT8_TILES[(width - 1) / VL];
+  int32_t start[NR] = {0}, first = zero_of(c->a_type, c->a_zeros, 0);
+  for (int64_t j = 0; j < width; j++) start[j] = (c->bias ? c->bias[j] : 0) - (c->a_step ? 0 : first * c->sums[j]);
   for (int64_t i = 0; i < count; i += MR) {
     int64_t rows = least(MR, count - i);
-    tiles[rows - 1](lines + i, offsets, c->runs, words_of(c->terms), panel, padded(width), to + i * NR);
-    for (int64_t each = i; each < i + rows; each++)
-      correct(c, to + each * NR, width, lines[each], offsets, zero_of(a_type, a_zeros, (at_zero + each) * a_step));
+    tiles[rows - 1](lines + i, offsets, c->runs, words_of(c->terms), panel, padded(width), start, to + i * NR);
+  }
+  for (int64_t i = 0; i < count && (c->a_step || c->b_zeros); i++) {
+    int32_t zero = c->a_step ? zero_of(c->a_type, c->a_zeros, top + i) : first;
+    for (int64_t j = 0; j < width && c->a_step; j++) to[i * NR + j] -= zero * c->sums[j];
+    if (c->b_zeros) correct(c, to + i * NR, width, lines[i], offsets, zero);
   }
 }
 
@@ -197,18 +216,21 @@ INLINE void store_bytes(void *p, vi v, int64_t count) {
   for (int64_t j = 0; j < count; j++) ((uint8_t *)p)[j] = each[j];
 }
 
-/* round(sum factor) + zero for a row of sums, readable in whole vectors; factors differ where `step`
- * is 1. SHAPE-103 */
-static inline void requantise_row(uint8_t *to, const int32_t *sums, int64_t width, const float *factor, int64_t step,
-                                  int64_t type, int32_t zero) {
+/* The factors of a panel's columns: one for each, or the same. */
+static inline void copy_factors(float *restrict to, const float *factor, int64_t width, int64_t step) {
+  for (int64_t j = 0; j < NR; j++) to[j] = j < width ? factor[j * step] : 0.0f;
+}
+
+/* round(sum factor) + zero for a row of sums, readable in whole vectors as factors are, and as the
+ * result is writable with `whole`. SHAPE-103 */
+static inline void requantise_row(uint8_t *to, const int32_t *sums, int64_t width, const float *factors, int64_t type,
+                                  int32_t zero, int whole) {
   int32_t lowest = lowest_of(type), highest = highest_of(type);
-  vf same = (vf)*factor;
   for (int64_t j = 0; j < width; j += VL) {
     vi sum;
     memcpy(&sum, sums + j, sizeof sum);
-    if (step) same = width - j < VL ? load_part(factor + j, width - j) : load_vf(factor + j);
-    vf x = __builtin_convertvector(sum, vf) * same;
-    store_bytes(to + j, quantised_vi(x, (vi)zero, lowest, highest), width - j);
+    vf x = __builtin_convertvector(sum, vf) * load_vf(factors + j);
+    store_bytes(to + j, quantised_vi(x, (vi)zero, lowest, highest), whole ? VL : width - j);
   }
 }
 
@@ -216,11 +238,18 @@ typedef uint8_t u8_16 __attribute__((ext_vector_type(16)));
 #define LOW_BYTES(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 #define HIGH_BYTES(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
 
-/* to[j * ldt + i] = from[i * ldf + j], in squares of 16 by 16 as far as they go. */
-static void transpose_bytes(const uint8_t *from, int64_t ldf, uint8_t *to, int64_t ldt, int64_t rows, int64_t columns) {
-  int64_t high = rows & ~15LL, wide = columns & ~15LL;
-  for (int64_t i = 0; i < high; i += 16)
-    for (int64_t j = 0; j < wide; j += 16) {
+/* to[j * ldt + i] = from[i * ldf + j], in squares of 16 by 16, the last of which overlap others.
+ * With `spare` whole sixteens of columns are readable. */
+static void transpose_bytes(const uint8_t *from, int64_t ldf, uint8_t *to, int64_t ldt, int64_t rows, int64_t columns,
+                            int spare) {
+  if (rows < 16 || (columns < 16 && !spare)) {
+    for (int64_t j = 0; j < columns; j++)
+      for (int64_t i = 0; i < rows; i++) to[j * ldt + i] = from[i * ldf + j];
+    return;
+  }
+  for (int64_t top = 0; top < rows; top += 16)
+    for (int64_t left = 0; left < columns; left += 16) {
+      int64_t i = least(top, rows - 16), j = spare ? left : least(left, columns - 16);
       u8_16 v[16], w[16];
       EVERY(int r = 0; r < 16; r++) memcpy(&v[r], from + (i + r) * ldf + j, 16);
       EVERY(int round = 0; round < 4; round++) {
@@ -230,10 +259,12 @@ static void transpose_bytes(const uint8_t *from, int64_t ldf, uint8_t *to, int64
         }
         EVERY(int r = 0; r < 16; r++) v[r] = w[r];
       }
-      EVERY(int r = 0; r < 16; r++) memcpy(to + (j + r) * ldt + i, &v[r], 16);
+      if (columns - j >= 16) {
+        EVERY(int r = 0; r < 16; r++) memcpy(to + (j + r) * ldt + i, &v[r], 16);
+      } else {
+        for (int64_t r = 0; r < columns - j; r++) memcpy(to + (j + r) * ldt + i, &v[r], 16);
+      }
     }
-  for (int64_t i = 0; i < rows; i++)
-    for (int64_t j = i < high ? wide : 0; j < columns; j++) to[j * ldt + i] = from[i * ldf + j];
 }
 
 #endif

@@ -152,3 +152,18 @@ void DYNAMIC_QUANTISE(const Context *context, const int64_t *args) {
   quantise_run((uint8_t *)at(context, args[0]) + part.begin, U8, (const float *)at(context, args[4]) + part.begin, &scale,
                &zero, 0, part.end - part.begin);
 }
+
+#define MAP_RUN(T)                                                                                    \
+  {                                                                                                   \
+    const T *table = at(context, args[2]);                                                            \
+    T *restrict y = at(context, args[0]);                                                             \
+    _Pragma("clang loop vectorize(disable) unroll_count(8)") for (int64_t i = part.begin; i < part.end; i++) y[i] = table[x[i]]; \
+  }
+
+/* y, x, table, elements, bytes of one of y (1 or 4): what the table has for each byte of x. */
+void MAP_BYTES(const Context *context, const int64_t *args) {
+  const uint8_t *restrict x = at(context, args[1]);
+  Range part = share(context, args[3], 64);
+  if (args[4] == 1) MAP_RUN(uint8_t)
+  else MAP_RUN(uint32_t)
+}
