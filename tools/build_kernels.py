@@ -30,7 +30,7 @@ COMMON = (
 )
 WASM_LINK = (
     *("-nostdlib", "-Wl,--no-entry", "-Wl,--export=synnergy_run", "-Wl,--export=synnergy_call"),
-    "-Wl,--export=synnergy_lanes",
+    *("-Wl,--export=synnergy_lanes", "-Wl,--export=synnergy_sources"),
     "-Wl,--export=__heap_base",
 )
 WASM_TARGET = ("-target", "wasm32-freestanding")
@@ -94,6 +94,18 @@ def this_platform() -> Platform | None:
     return known.get(f"linux-{machine}")
 
 
+def source_lines() -> list[str]:
+    """The sources by their SHA-256, a line each as sha256sum reads them."""
+    files = sorted((KERNELS / "c").iterdir(), key=lambda path: path.name)
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    return [f"{digest}  c/{path.name}\n" for digest, path in zip(digests, files, strict=True)]
+
+
+def sources() -> int:
+    """A number for the sources as they are, which every build answers when asked for its own."""
+    return int(hashlib.sha256("".join(source_lines()).encode()).hexdigest()[:15], 16)
+
+
 def have_compiler() -> bool:
     return importlib.util.find_spec("ziglang") is not None
 
@@ -101,7 +113,8 @@ def have_compiler() -> bool:
 def compile_to(path: Path, flags: tuple[str, ...], source: Path = SOURCE) -> Path:
     """Compile one build. Raises CalledProcessError; the compiler says why on stderr."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "ziglang", "cc", *flags, *COMMON]
+    of = f"-DSYNNERGY_SOURCES={sources()}LL"
+    command = [sys.executable, "-m", "ziglang", "cc", *flags, *COMMON, of]
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.name  # beside a library a linker may leave other files
         environment = dict(os.environ)
@@ -148,10 +161,9 @@ def build(name: str) -> None:
 
 def recorded() -> str:
     """The sources and the committed modules by their SHA-256, as sha256sum reads them."""
-    names = [f"c/{path.name}" for path in (KERNELS / "c").iterdir()]
-    names += [f"{name}.wasm" for name in WASM]
-    digests = {name: hashlib.sha256((KERNELS / name).read_bytes()) for name in names}
-    return "".join(f"{digests[name].hexdigest()}  {name}\n" for name in sorted(names))
+    modules = [KERNELS / f"{name}.wasm" for name in sorted(WASM)]
+    lines = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in modules]
+    return "".join((*source_lines(), *lines))
 
 
 def check_committed() -> None:

@@ -142,6 +142,17 @@ def test_a_processor_without_what_a_build_needs_has_it_not(
         selection.build_named.cache_clear()
 
 
+def test_a_build_of_other_sources_is_not_used(
+    untried: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untried.write_bytes(encode([product()]))
+    monkeypatch.setattr(selection, "sources", lambda: 5)
+    assert chosen().name == "reference"
+    assert {verdict_of(name).reason for name in builds()} == {
+        "is of other sources than these: build it anew"
+    }
+
+
 def test_an_unknown_path_is_refused() -> None:
     with pytest.raises(ValueError, match="none of auto, native, wasm, reference"):
         chosen("gpu")

@@ -61,6 +61,13 @@ class NativeRuntime:
         """Segments of their own for one vector."""
         return NativeMemory(self, sizes, threads)
 
+    def sources(self) -> int:
+        ask = getattr(self.library, "synnergy_sources", None)
+        if ask is None:
+            return 0
+        ask.restype = ctypes.c_int64
+        return int(ask())
+
     def processor(self) -> int:
         """What this processor can run: `c/processor.c`."""
         return int(self.library.synnergy_processor())

@@ -7,6 +7,7 @@ this machine lacks is left out; what it has and answers wrongly is warned of, on
 from __future__ import annotations
 
 import functools
+import hashlib
 import sys
 import warnings
 from dataclasses import dataclass, replace
@@ -113,6 +114,8 @@ def verdict_of(name: str) -> Verdict:
     reason = ""
     try:
         replayer = runtime.replayer()
+        if sources() not in (0, replayer.sources()):
+            return Verdict(name, None, "is of other sources than these: build it anew")
         if replayer.memory((0, 0), 1).run(np.zeros(0, np.int64)):
             return Verdict(name, None, "doesn't fuse multiply-adds on this processor")
         vectors = known_vectors()
@@ -125,6 +128,16 @@ def verdict_of(name: str) -> Verdict:
         warnings.warn(f"kernels are not used: {name} {reason}", RuntimeWarning, stacklevel=2)
         return Verdict(name, None, reason, wrong=True)
     return Verdict(name, runtime, vectors=len(vectors))
+
+
+@functools.cache
+def sources() -> int:
+    """The number of the sources that were recorded, which a build must have; 0 where none are."""
+    if not RECORD.exists():
+        return 0
+    lines = RECORD.read_text("utf-8").splitlines(keepends=True)
+    of = "".join(line for line in lines if "  c/" in line)
+    return int(hashlib.sha256(of.encode()).hexdigest()[:15], 16)
 
 
 @functools.cache

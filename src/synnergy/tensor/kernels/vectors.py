@@ -79,6 +79,10 @@ class Replayer(Protocol):
 
     def memory(self, sizes: Sequence[int], threads: int) -> Memory: ...
 
+    def sources(self) -> int:
+        """The number that the build has of the sources it was compiled from."""
+        ...
+
 
 def failure(replayer: Replayer, vector: Vector, threads: int = 1) -> str:
     """What is wrong with a build by this vector; empty where it holds. TENSOR-61"""

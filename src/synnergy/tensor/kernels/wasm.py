@@ -62,6 +62,7 @@ class WasmSession:
         exports = wasmtime.Instance(self.store, runtime.module, []).exports(self.store)
         self.memory = cast(wasmtime.Memory, exports["memory"])
         self.entry = cast(wasmtime.Func, exports["synnergy_call"])
+        self.sources = cast("wasmtime.Func | None", exports.get("synnergy_sources"))
         base = cast(wasmtime.Global, exports["__heap_base"]).value(self.store)
         self.top = aligned(int(base))
         self.weights: list[int] = []
@@ -170,6 +171,10 @@ class WasmReplayer:
         """Segments for one vector, where the one before had its own."""
         del threads  # WASM has one
         return WasmMemory(self.session, sizes)
+
+    def sources(self) -> int:
+        ask = self.session.sources
+        return 0 if ask is None else int(ask(self.session.store))
 
 
 class WasmMemory:

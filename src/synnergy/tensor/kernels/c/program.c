@@ -57,6 +57,12 @@ static int run_one(const int64_t *program, int64_t words, uint8_t *const *segmen
   return status != DONE ? status : sound() ? DONE : UNSOUND_AFTER;
 }
 
+/* Of which sources this was compiled: tools/build_kernels.py says. */
+#ifndef SYNNERGY_SOURCES
+#define SYNNERGY_SOURCES 0
+#endif
+EXPORT int64_t synnergy_sources(void) { return SYNNERGY_SOURCES; }
+
 EXPORT int64_t synnergy_lanes(void) { return VL; }
 
 /* One graph. `segments` holds one table of segments for each thread, `stride` pointers apart: they
