@@ -89,9 +89,7 @@ static inline void store_vf(float *p, vf v) { memcpy(p, &v, sizeof v); }
 /* a b + c, rounded once. SYNNERGY_PLAIN: without such an instruction, by rounding the float64
  * sum to odd (Boldo and Melquiond 2008), as the reference does. */
 #if defined(SYNNERGY_PLAIN)
-static inline vf fma_vf(vf a, vf b, vf c) {
-  vd p = __builtin_convertvector(a, vd) * __builtin_convertvector(b, vd);
-  vd w = __builtin_convertvector(c, vd);
+static __attribute__((noinline, unused)) vf fma_slowly(vd p, vd w) {
   vd t = p + w;
   vd h = t - p;
   vd e = (p - (t - h)) + (w - h);
@@ -100,6 +98,17 @@ static inline vf fma_vf(vf a, vf b, vf c) {
   vl step = ((e > 0.0) == (t > 0.0)) ? (vl)1 : (vl)-1;
   bits += inexact & step;
   return __builtin_convertvector((vd)bits, vf);
+}
+/* Rounding twice differs from rounding once only where the float64 sum lies midway between two
+ * float32 (its low 29 bits are 1 and zeros) or below their normal range. */
+static inline vf fma_vf(vf a, vf b, vf c) {
+  vd p = __builtin_convertvector(a, vd) * __builtin_convertvector(b, vd);
+  vd w = __builtin_convertvector(c, vd);
+  vd t = p + w;
+  vl midway = ((vl)t & 0x1fffffff) == 0x10000000;
+  vl small = (__builtin_elementwise_abs(t) < 0x1p-126) & (t != 0.0);
+  if (__builtin_expect(__builtin_reduce_or(midway | small) != 0, 0)) return fma_slowly(p, w);
+  return __builtin_convertvector(t, vf);
 }
 static inline float fma_f32(float a, float b, float c) {
   double p = (double)a * (double)b, w = c, t = p + w, h = t - p;
