@@ -73,7 +73,7 @@ void PACK_B_F32(const Context *context, const int64_t *args) {
 }
 
 /* Panels that one row passes at once: with fewer sums than these it would wait for each. */
-#define ACROSS (NV == 2 ? 4 : 3)
+#define ACROSS (NV == 3 ? 3 : VL == 8 ? 4 : 6)
 
 /* c (+)= a b for one row, one block of k and ACROSS whole packed panels. */
 static void multiply_across(const float *restrict a, const float *restrict b, int64_t depth, float *restrict c,

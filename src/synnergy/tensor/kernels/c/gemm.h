@@ -13,18 +13,12 @@
 /* Terms of a dot product that are summed before the sum joins the others. TENSOR-10 */
 #define BLOCK 256
 /* Rows and vectors of a tile: as many sums as registers hold, and one row of B. */
-#if VL == 16
-#define MR 8
-#define NV 3
-#elif VL == 8
-#define MR 6
-#define NV 2
-#elif defined(__aarch64__)
+#if VL == 16 || defined(__aarch64__)
 #define MR 8
 #define NV 3
 #else
-#define MR 4
-#define NV 3
+#define MR 6
+#define NV 2
 #endif
 #define NR (NV * VL)
 
@@ -76,11 +70,9 @@ typedef void Tile(const float *restrict a, int64_t lda, const float *restrict b,
 #if MR == 8
 #define ROWS(each, vectors) each(1, vectors) each(2, vectors) each(3, vectors) each(4, vectors) \
   each(5, vectors) each(6, vectors) each(7, vectors) each(8, vectors)
-#elif MR == 6
+#else
 #define ROWS(each, vectors) each(1, vectors) each(2, vectors) each(3, vectors) each(4, vectors) \
   each(5, vectors) each(6, vectors)
-#else
-#define ROWS(each, vectors) each(1, vectors) each(2, vectors) each(3, vectors) each(4, vectors)
 #endif
 #define TILE_AT(rows, vectors) [vectors - 1][rows - 1] = tile_##rows##_##vectors,
 ROWS(TILE, 1)
