@@ -25,6 +25,7 @@ def _compare(
     direction: str = "forward",
     optional: str = "",
     hostile: bool = False,
+    dtype: str = "float32",
     **attributes: Any,
 ) -> None:
     """`optional` names inputs by letters: Bias, Lengths, H, C, P."""
@@ -34,7 +35,7 @@ def _compare(
     first = attributes.get("layout", 0) == 1
 
     def numbers(*shape: int) -> np.ndarray:
-        return (rng.standard_normal(shape) * 0.4).astype(np.float32)
+        return (rng.standard_normal(shape) * 0.4).astype(dtype)
 
     state = (batch, directions, hidden) if first else (directions, batch, hidden)
     weights = {"w": numbers(directions, rows, inputs), "r": numbers(directions, rows, hidden)}
@@ -52,7 +53,7 @@ def _compare(
     weights |= {name: given[name] for name in constant if name in names}
     x = numbers(*((batch, times, inputs) if first else (times, batch, inputs)))
     if hostile:
-        x = hostile_floats(x.shape, seed=batch)
+        x = hostile_floats(x.shape, dtype, seed=batch)
     others = [name for name in "lhc" if name in names and name not in weights]
     arrays = {"x": x} | {name: given[name] for name in others}
     outputs = ["y", "y_h", "y_c"][: 3 if operator == "LSTM" else 2]
@@ -94,6 +95,11 @@ def test_variants(operator: str, attributes: dict[str, Any], batch: int) -> None
     for direction in ("forward", "bidirectional"):
         _compare(operator, 35, batch, direction=direction, optional=optional, **attributes)
     _compare(operator, 5, batch, optional=optional, hostile=True, **attributes)
+
+
+@pytest.mark.parametrize("operator", ["RNN", "GRU", "LSTM"])
+def test_float16_is_rounded_once(operator: str) -> None:
+    _compare(operator, 11, 3, direction="bidirectional", optional="blhcp", dtype="float16")
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from synnergy.tensor.environment import quiet
-from synnergy.tensor.kernels.program import Operand, bits
+from synnergy.tensor.kernels.program import Builder, Operand, bits
 from synnergy.tensor.kernels.steps import Step
+from synnergy.tensor.lowering.elementwise import converted
 from synnergy.tensor.lowering.matmul import Factor, packed
 from synnergy.tensor.lowering.registry import Site, lowers
 from synnergy.tensor.operators import arguments
@@ -75,29 +76,41 @@ def _start(b: Operand | None, direction: int, rows: int, linear: int) -> tuple[A
     return start, r_bias[rows // 3 * 2 :]
 
 
+def _widened(builder: Builder, x: Operand) -> Operand:
+    """float16 as float32: it is rounded once, at the end. SHAPE-92"""
+    if x.dtype == "float32":
+        return x
+    if x.const is not None:
+        return builder.constant(x.const.astype(np.float32))
+    return converted(builder, x, "float32")
+
+
 @lowers("RNN", "GRU", "LSTM")
 def recurrent(site: Site) -> list[Operand] | None:
     x, w, r, b, lengths, h, c, peepholes = (*site.inputs, *[None] * 5)[:8]
     node, builder = site.node, site.builder
-    if x is None or w is None or r is None or x.dtype != "float32" or not x.elements:
+    if x is None or w is None or r is None or x.dtype == "float64" or not x.elements:
         return None
-    if b is not None and b.const is None:
+    if not r.shape[2] or (b is not None and b.const is None):
         return None
+    dtype = x.dtype
+    x, w, r = _widened(builder, x), _widened(builder, w), _widened(builder, r)
+    b, h, c, peepholes = (
+        None if each is None else _widened(builder, each) for each in (b, h, c, peepholes)
+    )
     cell, gates, defaults = _CELLS[node.operator]
     batch_first = node.opset >= 14 and arguments.integer(node, "layout", 0, 0, 1) == 1
     times, batch, inputs = x.shape
     if batch_first:
         batch, times = times, batch
     directions, rows, hidden = r.shape
-    if not hidden:
-        return None
     linear = arguments.flag(node, "linear_before_reset") if node.operator == "GRU" else 0
     coupled = arguments.flag(node, "input_forget") if node.operator == "LSTM" else 0
     functions = named_activations(node, defaults, directions)
     reverse = arguments.text(node, "direction", "forward", DIRECTIONS) == "reverse"
     clip = arguments.number(node, "clip", math.inf)
     strides = _strides(batch_first, (times, batch, inputs), directions, rows, hidden)
-    results = [site.result(place) for place in range(len(node.outputs))]
+    results = [builder.tensor("float32", kind.shape) for kind in site.outputs]
     outputs = (*results, None, None)[:3]
     ld = -(-hidden // 16) * 16
     scratch = builder.thread_scratch(4 * _ROWS * (_STATES * ld + _SLOTS + inputs))
@@ -139,7 +152,7 @@ def recurrent(site: Site) -> list[Operand] | None:
             ),
             scratch,
         )
-    return results
+    return [converted(builder, result, dtype) for result in results]
 
 
 def _strides(

@@ -9,7 +9,7 @@
 #include "kernels.h"
 
 #define WALKS 8
-#define WALK_LEVELS 4 /* comparisons between two looks for walks that are still under way */
+#define WALK_LEVELS 3 /* comparisons between two looks for walks that are still under way */
 
 /* The left child lies `left` nodes further, the right one next to it; in a leaf left is 0. */
 typedef struct {
