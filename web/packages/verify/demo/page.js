@@ -2,7 +2,7 @@ import { Refused, readInput, readModel, verify } from "../dist/index.js";
 
 const MARKS = { holds: "✓", fails: "✗", "not checked": "?", "nothing to check": "–" };
 const VERDICTS = {
-  holds: "The receipt holds.",
+  holds: "The receipt holds. This does not prove that the ledger's validators were honest.",
   fails: "The receipt does not hold.",
   incomplete: "Nothing failed, but not everything was checked.",
 };
