@@ -187,7 +187,7 @@ def by_lanes(geometry: Geometry) -> bool:
     filters, pixels = geometry.filters, geometry.pixels
     squares = -(-pixels // _LANES) * _LANES / pixels
     lanes = -(-filters // _LANES) * _LANES / filters * (geometry.terms + 10 * squares)
-    copies, write = 4 * geometry.terms / filters, 5
+    copies, write = (4 if geometry.strides[2] == 1 else 12) * geometry.terms / filters, 5
     if pixels < _PANEL:  # panels hold several images, and their results are written piece by piece
         pixels, write = pixels * geometry.images, 14
     narrow = 8 if pixels % _PANEL else 0  # the last panel is slow for its width
