@@ -12,6 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from synnergy.cli import gas
 from synnergy.gas.schedule import load_schedule
+from synnergy.tensor.kernels import selection
+from synnergy.tensor.kernels.selection import builds
+from synnergy.tensor.selftest import check
+from synnergy.tensor.selftest.models import models
 from tests.cli.support import run
 
 
@@ -142,6 +146,53 @@ def test_tensor_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert bad.code == 1 and bad.json["error"]["code"] == "bad_input"
     wrong = run(capsys, "tensor", "run", model, "--input", "x.csv", "--out", "y.pkl", "--json")
     assert wrong.code == 2
+
+
+@pytest.mark.parametrize("kernel", ["auto", "reference", *builds()])
+def test_tensor_run_takes_a_path_and_threads(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, kernel: str
+) -> None:
+    model = linear(tmp_path / "m.onnx")
+    Path("x.json").write_text('{"x": [[1, 2], [5, 6]]}')
+    words = ("tensor", "run", model, "--input", "x.json", "--kernel", kernel, "--threads", "2")
+    assert run(capsys, *words, "--json").json["outputs"] == {"y": [[7.0, 10.0], [23.0, 34.0]]}
+
+
+def test_tensor_run_refuses_a_path_that_is_not_there(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = linear(tmp_path / "m.onnx")
+    Path("x.json").write_text('{"x": [[1, 2]]}')
+    words = ("tensor", "run", model, "--input", "x.json", "--json", "--kernel")
+    unknown = run(capsys, *words, "gpu")
+    assert unknown.code == 2 and "none of auto, native, wasm, reference" in unknown.err
+    monkeypatch.setattr(selection, "build_named", lambda name: "isn't installed")
+    selection.chosen.cache_clear()
+    selection.verdict_of.cache_clear()
+    try:
+        gone = run(capsys, *words, "native")
+    finally:
+        monkeypatch.undo()
+        selection.chosen.cache_clear()
+        selection.verdict_of.cache_clear()
+    assert gone.code == 1 and gone.json["error"]["code"] == "no_kernels"
+    assert "native-avx2 isn't installed" in gone.json["error"]["message"]
+
+
+def test_tensor_selftest_says_what_each_path_gave(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = list(models())[:2]
+    known = {case.name: check.recorded()[case.name] for case in cases}
+    monkeypatch.setattr(check, "cases", lambda: iter(cases))
+    monkeypatch.setattr(check, "recorded", lambda: known)
+    held = run(capsys, "tensor", "selftest", "--kernel", "reference", "--json")
+    assert held.code == 0 and held.json["held"] and held.json["cases"] == 2
+    assert held.json["paths"][0]["equal"] == 2
+    known[cases[0].name] = check.Recorded(known[cases[0].name].case, "0" * 64)
+    failed = run(capsys, "tensor", "selftest", "--kernel", "reference", "--json")
+    assert failed.code == 1 and failed.json["error"]["code"] == "selftest_failed"
+    assert failed.json["paths"][0]["different"] == [cases[0].name]
 
 
 def test_tensor_check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

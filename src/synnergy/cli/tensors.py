@@ -177,7 +177,9 @@ def selftest(session: Session, kernel: Kernel = "auto") -> Reply:
     for what, names in (("not recorded", report.unknown), ("not run", report.missing)):
         if names:
             reasons.append(f"{len(names)} cases are {what}, first {names[0]}")
-    return Reply(fields, (shown,), ("selftest_failed", "; ".join(reasons)))
+    code, message = "selftest_failed", "; ".join(reasons)
+    fields["error"] = {"code": code, "message": message, "rule": "TENSOR-64"}
+    return Reply(fields, (shown,), (code, message))
 
 
 def _path(kernel: str) -> str:
