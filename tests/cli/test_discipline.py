@@ -27,7 +27,7 @@ WITH_ARGUMENTS = each(
     [entry for entry in COMMANDS if any(option.required for option in entry.command.params)]
 )
 #: All but those that run until they are stopped, or for a minute; they have tests of their own.
-LONG = ("start", "demo", "testnet")
+LONG = ("start", "demo", "testnet", "selftest")
 SHORT = each([entry for entry in COMMANDS if entry.path.split()[-1] not in LONG])
 
 #: The contract's commands; others may be added, none of these may go.
