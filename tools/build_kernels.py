@@ -123,7 +123,7 @@ def compile_to(path: Path, flags: tuple[str, ...], source: Path = SOURCE) -> Pat
         subprocess.run([*command, "-o", str(made), str(source)], check=True, env=environment)
         partial = path.with_name(path.name + ".new")
         partial.write_bytes(made.read_bytes())
-        partial.chmod(0o755)
+        partial.chmod(0o644 if path.suffix == ".wasm" else 0o755)
         partial.replace(path)  # whoever has the old one open keeps it
     return path
 
