@@ -159,6 +159,9 @@ def test_convolutions(
     node = helper.make_node("ConvInteger", ["x", "w", "xz", "wz"], ["y"], **attributes)
     arrays = {"x": integers(x, x_type, 3)}
     assert_same(model_of([node], {"x": (x_type, x)}, ["y"], weights), arrays)
+    middle = np.full(w[:1], 128 if w_type == "uint8" else 0, w_type)
+    bare = {**weights, "wz": middle}
+    assert_same(model_of([node], {"x": (x_type, x)}, ["y"], bare), arrays)
     following = [
         helper.make_node("ConvInteger", ["x", "w", "xz", "wz"], ["sum"], **attributes),
         helper.make_node("Cast", ["sum"], ["real"], to=TensorProto.FLOAT),
@@ -180,6 +183,7 @@ def test_convolutions(
     }
     names = [["x", *spread], ["x", *list(spread)[:-1]]]
     for inputs in names:
+        spread["wz"] = middle if len(inputs) == 9 else weights["wz"]
         linear = helper.make_node("QLinearConv", inputs, ["y"], **attributes)
         kept = {name: value for name, value in spread.items() if name in inputs}
         assert_same(model_of([linear], {"x": (x_type, x)}, ["y"], kept), arrays)

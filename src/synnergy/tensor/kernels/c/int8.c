@@ -122,9 +122,11 @@ void INT8_FORM_WINDOWS(const Context *context, const int64_t *args) {
   Range part = share(context, g.images * g.groups * size[0] * size[1] * chunks, 1);
   int64_t place[3], group = split_item(part.begin, size[0], size[1], chunks, place);
   for (int64_t item = part.begin; item < part.end; item++) {
-    int64_t row = place[1] - g.before[1], depth = place[0] - g.before[0], begin = place[2] * FORMED_COLUMNS, end = least(begin + FORMED_COLUMNS, size[2]);
+    int64_t row = place[1] - g.before[1], depth = place[0] - g.before[0];
+    int64_t begin = place[2] * FORMED_COLUMNS, end = least(begin + FORMED_COLUMNS, size[2]);
     int64_t left = least(most(begin, g.before[2]), end), right = most(left, least(end, g.before[2] + g.in[2]));
-    Formed *to = (Formed *)at(context, args[0]) + (((group * size[0] + place[0]) * size[1] + place[1]) * size[2] + begin) * channels;
+    int64_t line = (group * size[0] + place[0]) * size[1] + place[1];
+    Formed *to = (Formed *)at(context, args[0]) + (line * size[2] + begin) * channels;
     uint8_t *bytes = sizeof(Formed) == 1 ? (uint8_t *)to : at(context, args[4]);
     if (row < 0 || row >= g.in[1] || depth < 0 || depth >= g.in[0]) left = right = end;
     memset(bytes, zero, (size_t)((left - begin) * channels));
@@ -313,8 +315,10 @@ void INT8_CONV_PLANES(const Context *context, const int64_t *args) {
     const Formed *x = c.formed + (image * g->groups + group) * c.size[0] * c.size[1] * line;
     float factors[PIXELS * VL];
     for (int64_t j = 0; j < PIXELS * VL; j++) factors[j] = c.factor ? c.factor[filter * c.factor_step] : 0.0f;
-    for (int64_t row = rows.begin; row < rows.end; row++) {
-      const Formed *from = x + (row / g->out[1] * g->strides[0] * c.size[1] + row % g->out[1] * g->strides[1]) * line;
+    int64_t depth = rows.begin / g->out[1], high = rows.begin % g->out[1];
+    for (int64_t row = rows.begin; row < rows.end; row++, high++) {
+      if (high == g->out[1]) depth++, high = 0;
+      const Formed *from = x + (depth * g->strides[0] * c.size[1] + high * g->strides[1]) * line;
       for (int64_t vector = 0; vector < vectors; vector += PIXELS) {
         int64_t left = vector * VL, count = least(PIXELS * VL, g->out[2] - left);
         int32_t sums[PIXELS * VL];
