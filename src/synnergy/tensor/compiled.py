@@ -226,6 +226,10 @@ class Lowering:
             self._begin = len(self.builder.steps)
 
 
+#: What a program may need beyond three times what the reference holds: layouts that are padded.
+_SPARE = 256 << 20
+
+
 def compile_graph(
     graph: Graph,
     specialised: Specialised,
@@ -234,15 +238,26 @@ def compile_graph(
     session: Session,
     weights: Weights,
 ) -> Compiled:
-    """Lower a graph at these input types; its weights are placed in the session."""
+    """Lower a graph at these input types; its weights are placed in the session.
+
+    Raises MemoryError where that takes far more memory than the graph costs. Whatever it raises,
+    session and weights are of no more use then.
+    """
     builder = Builder(weights)
     lowering = Lowering(graph, specialised, inputs, lifetimes, builder)
     lowering.run()
     canonical = [lowering.canonical(name, kind) for name, kind in specialised.outputs]
     lowering.flush()
     program = builder.finish()
+    needed = program.workspace + program.scratch + builder.placed_bytes
+    if needed > 3 * specialised.memory + _SPARE:
+        raise MemoryError(f"the kernels would need {needed} bytes")
     if builder.placed:
         session.place(builder)
+        if weights.segments:
+            weights.later_bytes += builder.placed_bytes
+        else:
+            weights.first_bytes = builder.placed_bytes
         weights.segments += 1
     parts = tuple(
         part if isinstance(part, HostNode) else (program.marks[part[0]], program.marks[part[1]])
@@ -352,11 +367,22 @@ def _run_parts(
 
 @dataclass(slots=True, eq=False)
 class Kernelled:
-    """A plan's weights on one build of the kernels, and its programs by input shapes."""
+    """A plan's weights on one build of the kernels, and its programs by input shapes.
+
+    None stands for shapes that are left to the reference.
+    """
 
     session: Session
     weights: Weights = field(default_factory=Weights)
-    compiled: dict[Specialised, Compiled] = field(default_factory=dict[Specialised, Compiled])
+    compiled: dict[Specialised, Compiled | None] = field(
+        default_factory=dict[Specialised, "Compiled | None"]
+    )
+
+    @property
+    def outgrown(self) -> bool:
+        """Whether weights of shapes that may be forgotten outweigh those of the first shape."""
+        first, later = self.weights.first_bytes, self.weights.later_bytes
+        return later > max(first, _LEAST_LATER) or self.weights.segments >= _SEGMENTS
 
     def forget(self, alive: AbstractSet[Specialised]) -> None:
         """Drop programs of shapes that the plan no longer remembers."""
@@ -364,8 +390,17 @@ class Kernelled:
             del self.compiled[specialised]
 
 
+#: Bytes and segments of weights that later shapes may add before a plan begins anew.
+_LEAST_LATER, _SEGMENTS = 16 << 20, 64
+#: Scratch memory of all threads together; fewer compute where they would need more.
+_ALL_SCRATCH = 256 << 20
 #: A workspace of more bytes is kept only until a run of other shapes wants one as large.
 _SMALL = 32 << 20
+
+
+def threads_within(program: Program, threads: int) -> int:
+    """As many of these threads as there is scratch memory for."""
+    return min(threads, max(1, _ALL_SCRATCH // max(1, program.scratch)))
 
 
 @dataclass(slots=True, eq=False)

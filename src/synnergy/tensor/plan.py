@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from synnergy.tensor.compiled import (
     Kernelled,
     Ready,
     compile_graph,
+    threads_within,
 )
 from synnergy.tensor.dynamic import DynamicScope, contents, run_dynamic
 from synnergy.tensor.encoding import NamedTensor
@@ -189,7 +191,12 @@ class Plan:
                 return self._run_reference(arrays)
             shapes = {name: array.shape for name, array in arrays.items()}
             ready = self._make_ready(signature, shapes, runtime, threads)
-        return ready.run(arrays, self.model.graph, self._lifetimes)
+        if ready is None:
+            return self._run_reference(arrays)
+        try:
+            return ready.run(arrays, self.model.graph, self._lifetimes)
+        except MemoryError:  # WASM addresses less than there may be
+            return self._run_reference(arrays)
 
     @quiet
     def _run_reference(self, arrays: Mapping[str, Array]) -> list[NamedTensor]:
@@ -204,11 +211,14 @@ class Plan:
         shapes: Mapping[str, tuple[int, ...]],
         runtime: Runtime,
         threads: int,
-    ) -> Ready:
+    ) -> Ready | None:
         if not 1 <= threads <= MAX_THREADS:
             raise ValueError(f"{threads} threads: 1 to {MAX_THREADS} may compute")
         with self._lock:
             compiled = self._compiled(shapes, runtime)
+            if compiled is None:
+                return None
+            threads = threads_within(compiled.program, threads)
             texts = any(entry.dtype == "string" for entry in self.inputs)
             session = self._kernelled[runtime.name].session
             ready = Ready(compiled, session, threads, texts, self._large)
@@ -226,19 +236,27 @@ class Plan:
             return self.model.graph.nodes
         with self._lock:
             compiled = self._compiled(shapes, runtime)
+        if compiled is None:
+            return self.model.graph.nodes
         return tuple(part.node for part in compiled.parts if isinstance(part, HostNode))
 
-    def _compiled(self, shapes: Mapping[str, tuple[int, ...]], runtime: Runtime) -> Compiled:
-        """The programs at these input shapes, made or remembered; the lock is held."""
+    def _compiled(
+        self, shapes: Mapping[str, tuple[int, ...]], runtime: Runtime
+    ) -> Compiled | None:
+        """The programs at these input shapes, made or remembered; the lock is held.
+
+        None where none can be made: the reference, which always can, gives the same bits.
+        """
         graph = self.model.graph
-        kernelled = self._kernelled.get(runtime.name)
-        if kernelled is None:
-            kernelled = self._kernelled[runtime.name] = Kernelled(runtime.session())
         specialised = self.specialise(shapes)
-        compiled = kernelled.compiled.get(specialised)
-        if compiled is None:
-            kernelled.forget(set(self._specialised.values()))
-            compiled = kernelled.compiled[specialised] = compile_graph(
+        kernelled = self._kernelled.get(runtime.name)
+        if kernelled is not None and specialised in kernelled.compiled:
+            return kernelled.compiled[specialised]
+        if kernelled is None or kernelled.outgrown:
+            kernelled = self._begin_anew(runtime)
+        kernelled.forget(set(self._specialised.values()))
+        try:
+            compiled = compile_graph(
                 graph,
                 specialised,
                 input_types(graph, shapes),
@@ -246,7 +264,25 @@ class Plan:
                 kernelled.session,
                 kernelled.weights,
             )
+        except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
+            if not isinstance(error, MemoryError):
+                reason = f"kernels are not used for a model: {type(error).__name__}: {error}"
+                warnings.warn(reason, RuntimeWarning, stacklevel=2)
+            kernelled = self._begin_anew(runtime)  # the weights are half made
+            compiled = None
+        kernelled.compiled[specialised] = compiled
         return compiled
+
+    def _begin_anew(self, runtime: Runtime) -> Kernelled:
+        """Let go of all weights and programs of a build; runs that go on keep theirs."""
+        old = self._kernelled.get(runtime.name)
+        if old is not None:
+            for signature, ready in list(self._ready.items()):
+                if ready.session is old.session:
+                    del self._ready[signature]
+            self._large.clear()
+        new = self._kernelled[runtime.name] = Kernelled(runtime.session())
+        return new
 
     def _run_static(self, arrays: Mapping[str, Array]) -> list[NamedTensor]:
         specialised = self.specialise({name: array.shape for name, array in arrays.items()})

@@ -45,6 +45,14 @@ def test_pool(operator: str, case: str) -> None:
         assert_same(content, {"x": hostile_floats(shape, dtype, seed=1)})
 
 
+@pytest.mark.parametrize("operator", ["MaxPool", "AveragePool", "LpPool"])
+@pytest.mark.parametrize("shape", [(0, 3, 4, 5), (2, 0, 4, 5), (0, 0, 4, 5, 6)])
+def test_no_images_or_channels(operator: str, shape: tuple[int, ...]) -> None:
+    node = helper.make_node(operator, ["x"], ["y"], kernel_shape=[2] * (len(shape) - 2))
+    content = model_of([node], {"x": ("float32", shape)}, ["y"], opset=22)
+    assert_same(content, {"x": np.zeros(shape, np.float32)})
+
+
 @pytest.mark.parametrize("order", [0, 1])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8", "uint8"])
 def test_indices(dtype: str, order: int) -> None:

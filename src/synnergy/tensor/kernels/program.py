@@ -106,6 +106,7 @@ class Weights:
     """What a plan keeps in the kernels' memory between calls: a segment for each program made.
 
     named: initializers by name. made: what kernels made of a weight, by that and its form.
+    first_bytes, later_bytes: of the first segment, and of all others.
     """
 
     named: dict[str, Operand] = field(default_factory=dict[str, Operand])
@@ -113,6 +114,8 @@ class Weights:
         default_factory=dict["tuple[Buffer, tuple[object, ...]]", Buffer]
     )
     segments: int = 0
+    first_bytes: int = 0
+    later_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -259,34 +262,65 @@ def lay_out(buffers: Sequence[Buffer]) -> int:
 
     In order of their first step, each takes the smallest gap that fits, or grows the workspace.
     """
-    gaps: list[tuple[int, int]] = []  # (place, size), sorted, never touching one another
+    gaps = Gaps()
     leaving: list[tuple[int, int, int]] = []  # a heap of (last step, place, size)
     total = 0
     for buffer in sorted(buffers, key=lambda each: each.first):
         while leaving and leaving[0][0] < buffer.first:
             _, place, size = heapq.heappop(leaving)
-            _give_back(gaps, place, size)
+            gaps.add(place, size)
         size = aligned(max(buffer.size, 1))
-        fitting = [(gap, position) for position, (_, gap) in enumerate(gaps) if gap >= size]
-        if fitting:
-            gap, position = min(fitting)
-            place = gaps[position][0]
-            gaps[position : position + 1] = [(place + size, gap - size)] if gap > size else []
-        elif gaps and gaps[-1][0] + gaps[-1][1] == total:
-            place = gaps.pop()[0]
+        place = gaps.take(size)
+        if place is None:
+            place = gaps.take_last(total)
+            place = total if place is None else place
             total = place + size
-        else:
-            place, total = total, total + size
         buffer.offset = place
         heapq.heappush(leaving, (buffer.last, place, size))
     return total
 
 
-def _give_back(gaps: list[tuple[int, int]], place: int, size: int) -> None:
-    position = bisect.bisect(gaps, (place, 0))
-    if position < len(gaps) and gaps[position][0] == place + size:
-        size += gaps.pop(position)[1]
-    if position and sum(gaps[position - 1]) == place:
-        before = gaps.pop(position - 1)
-        position, place, size = position - 1, before[0], before[1] + size
-    gaps.insert(position, (place, size))
+class Gaps:
+    """Free parts of the workspace that never touch one another; by place, and by size."""
+
+    __slots__ = ("_places", "_sizes")
+
+    def __init__(self) -> None:
+        self._places: list[tuple[int, int]] = []  # (place, size), sorted
+        self._sizes: list[tuple[int, int]] = []  # (size, place), sorted
+
+    def take(self, size: int) -> int | None:
+        """The place of `size` bytes in the smallest gap that has them, the first of those."""
+        fitting = bisect.bisect_left(self._sizes, (size, 0))
+        if fitting == len(self._sizes):
+            return None
+        gap, place = self._sizes[fitting]
+        self._remove(bisect.bisect_left(self._places, (place, 0)))
+        if gap > size:
+            self._insert(place + size, gap - size)
+        return place
+
+    def take_last(self, end: int) -> int | None:
+        """The place of the gap that ends there, whatever its size."""
+        if not self._places or sum(self._places[-1]) != end:
+            return None
+        return self._remove(len(self._places) - 1)[0]
+
+    def add(self, place: int, size: int) -> None:
+        """Give memory back, joined with what is free on either side."""
+        position = bisect.bisect_left(self._places, (place, 0))
+        if position < len(self._places) and self._places[position][0] == place + size:
+            size += self._remove(position)[1]
+        if position and sum(self._places[position - 1]) == place:
+            place, before = self._remove(position - 1)
+            size += before
+        self._insert(place, size)
+
+    def _insert(self, place: int, size: int) -> None:
+        bisect.insort(self._places, (place, size))
+        bisect.insort(self._sizes, (size, place))
+
+    def _remove(self, position: int) -> tuple[int, int]:
+        place, size = self._places.pop(position)
+        del self._sizes[bisect.bisect_left(self._sizes, (size, place))]
+        return place, size

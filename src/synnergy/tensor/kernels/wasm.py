@@ -75,7 +75,10 @@ class WasmSession:
             raise MemoryError(f"{end} bytes are more than WASM can address")
         if missing > 0:
             self.occupant = None  # whose views may be of memory that has moved
-            self.memory.grow(self.store, -(-missing // _PAGE))
+            try:
+                self.memory.grow(self.store, -(-missing // _PAGE))
+            except wasmtime.WasmtimeError as error:
+                raise MemoryError(str(error)) from error
 
     def bytes_at(self, place: int, size: int) -> Array:
         """A view that holds until the memory grows."""
@@ -119,7 +122,11 @@ class WasmPrepared:
     def __enter__(self) -> Self:
         self.session.lock.acquire()
         if self.session.occupant is not self:  # another program ran, or weights were added
-            self._move_in()
+            try:
+                self._move_in()
+            except BaseException:
+                self.session.lock.release()
+                raise
         return self
 
     def _move_in(self) -> None:

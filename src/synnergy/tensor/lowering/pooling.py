@@ -37,12 +37,12 @@ def pool(site: Site) -> list[Operand] | None:
         operation = _BY_ORDER.get(arguments.integer(node, "p", 2))
     if operation is None:
         return None
-    windows = input_windows(node, x.shape, kernel, arguments.flag(node, "ceil_mode"))
-    geometry = geometry_of(windows, x.shape[0], x.shape[2:], x.shape[1], x.shape[1], x.shape[1])
     wanted = 2 if len(node.outputs) > 1 and node.outputs[1] else 1
     results = [site.result(position) for position in range(wanted)]
     if not results[0].elements:
         return results
+    windows = input_windows(node, x.shape, kernel, arguments.flag(node, "ceil_mode"))
+    geometry = geometry_of(windows, x.shape[0], x.shape[2:], x.shape[1], x.shape[1], x.shape[1])
     padding = int(arguments.flag(node, "count_include_pad"))
     after = (0,) * (3 - len(windows.after)) + windows.after
     if x.dtype == "float32" and len(results) == 1 and geometry.flat:
