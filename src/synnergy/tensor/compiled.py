@@ -25,6 +25,8 @@ from synnergy.tensor.lowering.registry import LABELLING, LOWERINGS, Site
 from synnergy.tensor.operators.registry import OPERATORS
 from synnergy.tensor.types import DTYPES, Array, Graph, Node, TensorType, ValueType
 
+#: Inputs of a node that may follow another: no lowering takes one of more.
+_FOLLOWER_INPUTS = 8
 #: Element types of which kernels can hold a tensor.
 _HELD = frozenset(DTYPE_CODES)
 
@@ -178,6 +180,8 @@ class Lowering:
         follower, types = self.graph.nodes[self._next], self.specialised.types[self._next]
         if types is None or not isinstance(types[0], TensorType) or len(types) != 1:
             return None
+        if len(follower.inputs) > _FOLLOWER_INPUTS:
+            return None  # a million of them would be gone through after each node that gives one
         inputs: list[Operand | None] = []
         for name in follower.inputs:
             operand = None if name == node.outputs[0] else self.operand(name)
@@ -226,7 +230,7 @@ class Lowering:
             self._begin = len(self.builder.steps)
 
 
-#: What a program may need beyond three times what the reference holds: layouts that are padded.
+#: What a program may need beyond the limit, or twice what the graph costs, for padded layouts.
 _SPARE = 256 << 20
 
 
@@ -237,11 +241,12 @@ def compile_graph(
     lifetimes: LifetimeCache,
     session: Session,
     weights: Weights,
+    memory: int,
 ) -> Compiled:
     """Lower a graph at these input types; its weights are placed in the session.
 
-    Raises MemoryError where that takes far more memory than the graph costs. Whatever it raises,
-    session and weights are of no more use then.
+    Raises MemoryError where that takes far more than `memory`, the limit on a run, and than the
+    graph costs. Whatever it raises, session and weights are of no more use then.
     """
     builder = Builder(weights)
     lowering = Lowering(graph, specialised, inputs, lifetimes, builder)
@@ -250,7 +255,7 @@ def compile_graph(
     lowering.flush()
     program = builder.finish()
     needed = program.workspace + program.scratch + builder.placed_bytes
-    if needed > 3 * specialised.memory + _SPARE:
+    if needed > max(memory, 2 * specialised.memory) + _SPARE:
         raise MemoryError(f"the kernels would need {needed} bytes")
     if builder.placed:
         session.place(builder)

@@ -263,6 +263,7 @@ class Plan:
                 self._lifetimes,
                 kernelled.session,
                 kernelled.weights,
+                self.limits.memory,
             )
         except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
             if not isinstance(error, MemoryError):

@@ -10,10 +10,11 @@ import pytest
 from onnx import helper
 
 from synnergy.tensor import Plan, load
-from synnergy.tensor.compiled import Kernelled
+from synnergy.tensor.compiled import Kernelled, Lowering
 from synnergy.tensor.kernels import wasm
-from synnergy.tensor.kernels.program import Buffer, lay_out
+from synnergy.tensor.kernels.program import Buffer, Operand, lay_out
 from synnergy.tensor.kernels.selection import builds
+from synnergy.tensor.limits import Limits
 from synnergy.tensor.lowering.registry import LOWERINGS, Site
 from tests.tensor.kernels.same import Array, hostile_floats, model_of
 
@@ -49,6 +50,26 @@ def test_memory_of_many_pieces_is_laid_out_quickly() -> None:
     assert lay_out([*pieces, *large]) == 64 * 20_000 + 128 * 19_000
 
 
+def test_a_follower_of_many_inputs_is_not_gone_through_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count = 400
+    nodes = [helper.make_node("Sin", ["x"], [f"v{at}"]) for at in range(count)]
+    nodes.append(helper.make_node("Concat", [f"v{at}" for at in range(count)], ["y"], axis=0))
+    plan = load(model_of(nodes, {"x": ("float32", (2, 3))}, ["y"]))
+    asked = 0
+    operand = Lowering.operand
+
+    def counted(lowering: Lowering, name: str, labelling: bool = False) -> Operand | None:
+        nonlocal asked
+        asked += 1
+        return operand(lowering, name, labelling)
+
+    monkeypatch.setattr(Lowering, "operand", counted)
+    assert not plan.left_to_reference({"x": (2, 3)}, builds()[0])
+    assert 2 * count <= asked < 4 * count
+
+
 def column(rows: int) -> tuple[bytes, Mapping[str, Array]]:
     """A product with one column, whose panels are padded to sixteen times its size."""
     node = helper.make_node("MatMul", ["a", "b"], ["y"])
@@ -60,7 +81,8 @@ def column(rows: int) -> tuple[bytes, Mapping[str, Array]]:
 
 def test_a_program_of_far_more_memory_than_the_model_costs_is_refused() -> None:
     content, arrays = column(6 << 20)
-    plan = load(content, shapes={name: array.shape for name, array in arrays.items()})
+    limits = Limits(memory=64 << 20)
+    plan = load(content, limits, {name: array.shape for name, array in arrays.items()})
     expected = plan.run(arrays, kernel="reference")
     for name in builds():
         assert plan.left_to_reference({k: a.shape for k, a in arrays.items()}, name)
