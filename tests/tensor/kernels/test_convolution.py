@@ -170,3 +170,27 @@ def test_residual_net() -> None:
 def test_inverted_residual_net() -> None:
     x = np.random.default_rng(9).standard_normal((1, 3, 40, 40)).astype(np.float32)
     assert_same(nets.mobilenet(40), {"x": x}, threads=(3,))
+
+
+@pytest.mark.parametrize("filters", [4, 16, 40])
+@pytest.mark.parametrize(
+    "shape", [(9,), (5, 9), (3, 1, 1), (2, 3, 1, 1), (1, 3, 5, 9), (2, 1, 5, 9)]
+)
+def test_sums_with_an_operand_that_repeats_for_filters(
+    filters: int, shape: tuple[int, ...]
+) -> None:
+    """Along pixels, images or both, and not along filters."""
+    if len(shape) > 2 and shape[-3] == 3:
+        shape = (*shape[:-3], filters, *shape[-2:])
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["y"], kernel_shape=[1, 1]),
+        helper.make_node("Add", ["y", "r"], ["z"]),
+        helper.make_node("Relu", ["z"], ["out"]),
+    ]
+    x = hostile_floats((2, 3, 5, 9), seed=1)
+    weights = {
+        "w": hostile_floats((filters, 3, 1, 1), seed=2),
+        "b": hostile_floats((filters,), seed=3),
+        "r": hostile_floats(shape, seed=4),
+    }
+    assert_same(model_of(nodes, {"x": ("float32", x.shape)}, ["out"], weights), {"x": x})

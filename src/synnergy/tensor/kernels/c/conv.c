@@ -228,7 +228,7 @@ static void copy_patches(const Geometry *g, const Run *runs, int64_t count, int6
 typedef struct {
   float *y;
   const float *factor, *shift, *residual;
-  int64_t factor_step, shift_step, pixels, width;
+  int64_t factor_step, shift_step, residual_step, pixels, width;
   vf low, high;
 } Target;
 
@@ -250,7 +250,7 @@ INLINE void rows_tile(int rows, int nv, const float *weights, int64_t terms, con
     EVERY(int j = 0; j < nv; j++) {
       int64_t place = i * t->pixels + j * VL, count = j < nv - 1 ? VL : t->width - j * VL;
       vf v = sum[i][j] * factor + shift;
-      if (t->residual) v += read_lanes(t->residual + place, count);
+      if (t->residual) v += read_lanes(t->residual + i * t->residual_step + j * VL, count);
       write_lanes(t->y + place, operate(HIGH_BOUND, operate(LOW_BOUND, v, t->low), t->high), count);
     }
   }
@@ -356,6 +356,7 @@ void CONV_ROWS_F32(const Context *context, const int64_t *args) {
                         .residual = f.residual.x ? operand_of(&f.residual, image, filter, at_pixel) : NULL,
                         .factor_step = f.factor.filter,
                         .shift_step = f.shift.filter,
+                        .residual_step = f.residual.filter,
                         .pixels = g.pixels,
                         .width = count,
                         .low = (vf)f.low,
