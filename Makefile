@@ -11,13 +11,14 @@ RUNS ?= 22
 COMETBFT := 0.38.25
 
 # What the native kernels are compiled from.
+KERNELS := src/synnergy/tensor/kernels/build/.made
 KERNEL_SOURCES := $(wildcard src/synnergy/tensor/kernels/c/*) tools/build_kernels.py
 WHEELS := linux-x86_64 linux-aarch64 macos-arm64 macos-x86_64 windows-x86_64 any
 
 .PHONY: setup demo test lint gen bench bench-network fuzz crash crash-network cometbft \
   verify-package lock clean
 .PHONY: kernels compare-hosts wheels
-setup: $(VENV)/.runtime $(VENV)/.kernels
+setup: $(VENV)/.runtime $(KERNELS)
 
 $(VENV)/.created:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -30,25 +31,25 @@ $(VENV)/.runtime: $(VENV)/.created requirements/runtime.lock pyproject.toml hatc
 	touch $@
 
 # Compiled anew whenever a source changed; what was compiled before, the compiler remembers.
-$(VENV)/.kernels: $(VENV)/.runtime $(KERNEL_SOURCES)
+$(KERNELS): $(VENV)/.runtime $(KERNEL_SOURCES)
 	$(BIN)/python tools/build_kernels.py native
 	touch $@
 
-$(VENV)/.demo: $(VENV)/.runtime requirements/demo.lock | $(VENV)/.kernels
+$(VENV)/.demo: $(VENV)/.runtime requirements/demo.lock | $(KERNELS)
 	$(PIP) install --require-hashes -r requirements/demo.lock
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock | $(VENV)/.kernels
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock | $(KERNELS)
 	$(PIP) install --require-hashes -r requirements/dev.lock
 	touch $@
 
-demo: $(VENV)/.demo $(VENV)/.kernels
+demo: $(VENV)/.demo $(KERNELS)
 	$(BIN)/synnergy demo
 
-test: $(VENV)/.dev $(VENV)/.kernels
+test: $(VENV)/.dev $(KERNELS)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-lint: $(VENV)/.dev $(VENV)/.kernels
+lint: $(VENV)/.dev $(KERNELS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
@@ -60,16 +61,16 @@ gen: $(VENV)/.dev
 	$(BIN)/python tools/generate.py
 
 # Everything that is made of the kernels' sources: builds, the committed modules, what is recorded.
-kernels: $(VENV)/.kernels
+kernels: $(KERNELS)
 	$(BIN)/python tools/build_kernels.py all record
 	$(BIN)/python tools/record_selftest.py
 
 # The same programs on other hosts: V8 by Node, and aarch64 under qemu.
-compare-hosts: $(VENV)/.dev $(VENV)/.kernels
+compare-hosts: $(VENV)/.dev $(KERNELS)
 	$(BIN)/python tools/compare_hosts.py --every
 
 # A wheel for every platform that has native kernels, and one for all others.
-wheels: $(VENV)/.kernels
+wheels: $(KERNELS)
 	for platform in $(WHEELS); do \
 	  SYNNERGY_WHEEL=$$platform $(PIP) wheel --no-build-isolation --no-deps -w dist . || exit 1; done
 
@@ -77,7 +78,7 @@ $(VENV)/.bench: $(VENV)/.dev requirements/bench.lock
 	$(PIP) install --require-hashes -r requirements/bench.lock
 	touch $@
 
-bench: $(VENV)/.bench $(VENV)/.kernels
+bench: $(VENV)/.bench $(KERNELS)
 	$(BIN)/python -m bench
 
 # Four validators on this machine, beside CometBFT's own kvstore; about five minutes.
@@ -85,7 +86,7 @@ bench-network: $(VENV)/.dev
 	$(BIN)/python -m bench.network
 
 # Linux only. Looks for inputs that break a promise, SECONDS for each target of fuzz/targets/.
-fuzz: $(VENV)/.dev $(VENV)/.kernels
+fuzz: $(VENV)/.dev $(KERNELS)
 	$(BIN)/python -m fuzz --seconds $(SECONDS)
 
 # Ends a ledger RUNS times, at every named point and at random, and looks it over each time.

@@ -39,5 +39,7 @@ class KernelsHook(BuildHookInterface[Any]):
             folder = Path(self.root) / "build" / "kernels" / platform.tag
             for path in build_kernels.build_native(platform, folder):
                 build_data["force_include"][str(path)] = f"{INSIDE}/{path.name}"
+                beside = path.with_name(path.name + ".sha256")
+                build_data["force_include"][str(beside)] = f"{INSIDE}/{beside.name}"
             build_data["pure_python"] = False
             build_data["tag"] = f"py3-none-{platform.tag}"

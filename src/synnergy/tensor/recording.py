@@ -69,6 +69,7 @@ def record(name: str, plan: Plan, arrays: Mapping[str, Array]) -> Vector | None:
         LifetimeCache(),
         recorder,
         Weights(),
+        plan.limits.memory,
     )
     if any(not isinstance(part, tuple) for part in compiled.parts):
         return None

@@ -110,12 +110,13 @@ def verdict_of(name: str) -> Verdict:
     check_environment()
     runtime = build_named(name)
     if isinstance(runtime, str):
-        return Verdict(name, None, runtime)
+        return Verdict(name, None, runtime, wrong=runtime.startswith(("is damaged", "can't be")))
     reason = ""
     try:
         replayer = runtime.replayer()
         if sources() not in (0, replayer.sources()):
-            return Verdict(name, None, "is of other sources than these: build it anew")
+            reason = "is of other sources than these: `make kernels` builds it anew"
+            return Verdict(name, None, reason, wrong=True)
         if replayer.memory((0, 0), 1).run(np.zeros(0, np.int64)):
             return Verdict(name, None, "doesn't fuse multiply-adds on this processor")
         vectors = known_vectors()
@@ -143,8 +144,6 @@ def sources() -> int:
 @functools.cache
 def known_vectors() -> tuple[Vector, ...]:
     """The recorded vectors. Raises OSError, ValueError where they aren't there or unreadable."""
-    if not VECTORS.exists() and not RECORD.exists():
-        return ()  # a tree in which kernels are being worked on: nothing is recorded yet
     return tuple(decode(VECTORS.read_bytes()))
 
 
@@ -160,15 +159,33 @@ def build_named(name: str) -> Runtime | str:
     path = _path(name)
     if not path.exists():
         return "isn't installed"
+    if _digest(path) != hashlib.sha256(path.read_bytes()).hexdigest():
+        return "is damaged, or nobody recorded what it was made as: `make kernels` builds it anew"
     needs = _NATIVE.get(name, 0)
-    if needs and not needs & _processor():
-        return "needs a newer processor"
+    if needs:
+        level = _processor()
+        if level is None:
+            return "can't be chosen: the build that tells what the processor has isn't usable"
+        if not needs & level:
+            return "needs a newer processor"
     try:
         return NativeRuntime(name, path) if native else WasmRuntime(name, path)
     except OSError:
         return "isn't for this machine"
     except wasmtime.WasmtimeError as error:
         return f"can't be compiled: {error}"
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 that a build was made with: loading damaged code could end the process."""
+    beside = path.with_name(f"{path.name}.sha256")
+    try:
+        if path.suffix != ".wasm":
+            return beside.read_text("utf-8").strip()
+        lines = (line.split() for line in RECORD.read_text("utf-8").splitlines())
+        return next((digest for digest, name in lines if name == path.name), "")
+    except (OSError, ValueError):
+        return ""
 
 
 def _path(name: str) -> Path:
@@ -178,12 +195,13 @@ def _path(name: str) -> Path:
 
 
 @functools.cache
-def _processor() -> int:
+def _processor() -> int | None:
+    """What the processor has, as the builds for any processor tell; None where there is none."""
     for name in _BASELINES:
         runtime = build_named(name)
         if isinstance(runtime, NativeRuntime):
             return runtime.processor()
-    return 0
+    return None
 
 
 def builds() -> tuple[str, ...]:
