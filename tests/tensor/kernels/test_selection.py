@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,12 +152,46 @@ def test_a_build_of_other_sources_is_not_used(
 ) -> None:
     untried.write_bytes(encode([product()]))
     monkeypatch.setattr(selection, "sources", lambda: 5)
-    assert chosen().name == "reference"
+    with pytest.warns(RuntimeWarning, match="other sources"):
+        assert chosen().name == "reference"
     assert {verdict_of(name).reason for name in builds()} == {
-        "is of other sources than these: build it anew"
+        "is of other sources than these: `make kernels` builds it anew"
     }
 
 
 def test_an_unknown_path_is_refused() -> None:
     with pytest.raises(ValueError, match="none of auto, native, wasm, reference"):
         chosen("gpu")
+
+
+@pytest.fixture(name="installed")
+def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of what is installed, to be damaged."""
+    cached = (selection.verdict_of, selection.build_named, selection.chosen, selection._processor)
+    folder = tmp_path / "kernels"
+    shutil.copytree(selection.RECORD.parent, folder, ignore=shutil.ignore_patterns("c", "*.py"))
+    monkeypatch.setattr(selection, "_FOLDER", folder)
+    for function in cached:
+        function.cache_clear()
+    yield folder
+    for function in cached:
+        function.cache_clear()
+
+
+def test_damaged_builds_are_never_loaded(installed: Path) -> None:
+    """Code with other bytes than were built could end the process. TENSOR-61"""
+    for path in [*installed.glob("build/native-*"), *installed.glob("*.wasm")]:
+        if path.suffix != ".sha256":
+            content = bytearray(path.read_bytes())
+            content[len(content) // 2] ^= 1
+            path.write_bytes(content)
+    with pytest.warns(RuntimeWarning, match="is damaged"):
+        verdict = chosen()
+    assert verdict.name == "reference" and "is damaged" in verdict.described()
+
+
+@pytest.mark.skipif(not builds()[0].startswith("native-avx"), reason="no AVX build runs here")
+def test_builds_are_passed_over_aloud_where_nothing_tells_the_processor(installed: Path) -> None:
+    (installed / "build" / f"native-plain{selection._SUFFIX}").unlink()
+    with pytest.warns(RuntimeWarning, match="can't be chosen"):
+        assert chosen().name.startswith("wasm")

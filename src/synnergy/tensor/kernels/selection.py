@@ -42,6 +42,9 @@ _BASELINES = ("native-plain", "native-neon")
 
 BUILDS = (*_NATIVE, *_WASM)
 
+#: How reasons begin that are faults of an installation, not limits of a machine.
+_SPOILT = ("is damaged", "can't be")
+
 
 class NoKernels(RuntimeError):
     """A kernel path was asked for that this installation or machine hasn't got."""
@@ -110,13 +113,18 @@ def verdict_of(name: str) -> Verdict:
     check_environment()
     runtime = build_named(name)
     if isinstance(runtime, str):
-        return Verdict(name, None, runtime, wrong=runtime.startswith(("is damaged", "can't be")))
+        wrong = runtime.startswith(_SPOILT)
+        return (
+            _told(Verdict(name, None, runtime, wrong=wrong))
+            if wrong
+            else Verdict(name, None, runtime)
+        )
     reason = ""
     try:
         replayer = runtime.replayer()
         if sources() not in (0, replayer.sources()):
             reason = "is of other sources than these: `make kernels` builds it anew"
-            return Verdict(name, None, reason, wrong=True)
+            return _told(Verdict(name, None, reason, wrong=True))
         if replayer.memory((0, 0), 1).run(np.zeros(0, np.int64)):
             return Verdict(name, None, "doesn't fuse multiply-adds on this processor")
         vectors = known_vectors()
@@ -126,9 +134,15 @@ def verdict_of(name: str) -> Verdict:
         vectors = ()
         reason = f"can't be tried: {error}"
     if reason:
-        warnings.warn(f"kernels are not used: {name} {reason}", RuntimeWarning, stacklevel=2)
-        return Verdict(name, None, reason, wrong=True)
+        return _told(Verdict(name, None, reason, wrong=True))
     return Verdict(name, runtime, vectors=len(vectors))
+
+
+def _told(verdict: Verdict) -> Verdict:
+    """A warning of a build that should have run, but can't be trusted."""
+    reason = f"kernels are not used: {verdict.name} {verdict.reason}"
+    warnings.warn(reason, RuntimeWarning, stacklevel=3)
+    return verdict
 
 
 @functools.cache
