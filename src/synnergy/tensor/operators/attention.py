@@ -22,6 +22,8 @@ from synnergy.tensor.operators.registry import Scope, register
 from synnergy.tensor.types import Array, BadInput, Node, Refuse, Value, ValueType, Work
 
 _RAW, _CAPPED, _BIASED, _SOFTMAX = range(4)
+#: Scores of one node; several copies live at once, beside the outputs. SHAPE-110
+_SCORES = 1 << 26
 _PRECISIONS = (0, 1, 10, 11)
 DOUBLE = 11
 
@@ -114,6 +116,8 @@ def _infer(node: Node, inputs: Sequence[Value | None], scope: Scope) -> list[Val
     if not 0 <= arguments.number(node, "softcap", 0.0) < math.inf:
         raise Refuse("attribute softcap is below zero or not finite")
     scale_root(node, sizes)
+    if math.prod(sizes.scores) > _SCORES:
+        raise Refuse(f"{math.prod(sizes.scores)} scores are above the limit of 2^26")
     y = (sizes.batch, sizes.heads, sizes.queries, sizes.value)
     if sizes.flat:
         y = (sizes.batch, sizes.queries, sizes.heads * sizes.value)
