@@ -3,13 +3,13 @@ import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
 
-import { Refused, ownKernels, readInput, readModel, verify } from "../dist/index.js";
+import { ownKernels, verify } from "../dist/index.js";
 import { allowRelaxed } from "./relaxed.mjs";
 
 const USAGE = `usage: synnergy-verify RECEIPT MODEL.onnx [--input FILE] [--genesis genesis.json] [--json]
 
 Checks a receipt without any node: who signed, that the ledger holds it, and that the model gives
-the same bits again. An input is a .csv with a header, .npy, .json, or a file of canonical bytes.
+the same bits again. An input is a .csv with a header, .npy, .npz, .json, or canonical bytes.
 
 exit codes: 0 everything holds; 1 something does not; 2 wrong usage; 3 not everything was checked`;
 const MARKS = { holds: "✓", fails: "✗", "not checked": "?", "nothing to check": "–" };
@@ -76,17 +76,16 @@ async function main() {
     return 0;
   }
   if (positionals.length !== 2) return usage("a receipt and a model are needed");
-  const read = (path) => (path === undefined ? undefined : new Uint8Array(readFileSync(path)));
+  const read = (path) => ({ name: basename(path), content: new Uint8Array(readFileSync(path)) });
   const evidence = {};
   try {
     [evidence.receipt, evidence.model] = positionals.map(read);
-    evidence.genesis = read(values.genesis);
-    const input = read(values.input);
-    if (input)
-      evidence.input = readInput(basename(values.input), input, readModel(evidence.model).inputs);
+    for (const part of ["input", "genesis"])
+      if (values[part] !== undefined) evidence[part] = read(values[part]);
   } catch (error) {
-    if (error instanceof Refused || error.code) return usage(error.message);
-    throw error;
+    if (!error.code) throw error;
+    console.error(`synnergy-verify: ${plain(error.message)}`);
+    return 2;
   }
   allowRelaxed((await ownKernels()).relaxed);
   const result = await verify(evidence);

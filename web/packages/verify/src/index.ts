@@ -12,4 +12,11 @@ export { ownKernels } from "./own-kernels.js";
 export { TypeCode } from "./steps.js";
 export { type NamedTensors, decodeTensors, encodeTensors } from "./tensor/encoding.js";
 export { type ElementType, type Elements, type Tensor, tensorOf } from "./tensor/types.js";
-export { type Check, type CheckName, type Evidence, type Verification, verify } from "./verify.js";
+export {
+  type Check,
+  type CheckName,
+  type Evidence,
+  type NamedFile,
+  type Verification,
+  verify,
+} from "./verify.js";

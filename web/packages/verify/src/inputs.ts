@@ -1,4 +1,4 @@
-// Input files to tensors: CSV with a header, .npy, JSON, or canonical bytes (CLIENT-13). What is
+// Input files to tensors: CSV with a header, .npy, .npz, JSON, or canonical bytes (CLIENT-13). What is
 // read otherwise than the caller's client read it does not fit the commitment, so that nothing can
 // be taken for another input.
 
@@ -15,25 +15,45 @@ import {
   isHeld,
   tensorOf,
 } from "./tensor/types.js";
+import { unzip } from "./zip.js";
 
 function bad(what: string): Refused {
   return new Refused("bad_input_file", what);
 }
 
-/** The tensors of an input file, by its name's ending; any other ending is canonical bytes.
- * Throws Refused. */
-export function readInput(
+function endingOf(name: string): string | null {
+  return /\.(csv|json|npy|npz)$/i.exec(name)?.[1].toLowerCase() ?? null;
+}
+
+/** Whether a file of this name is read as a model declares its inputs; else it is canonical bytes. */
+export function isReadByModel(name: string): boolean {
+  return endingOf(name) !== null;
+}
+
+/** The tensors of an input file, by its name's ending; a file of any other ending must be canonical
+ * bytes. Throws Refused. */
+export async function readInput(
   name: string,
   content: Uint8Array,
   inputs: readonly Input[],
-): NamedTensors {
-  if (/\.json$/i.test(name)) return fromJson(content, inputs);
-  const lone = /\.(npy|csv)$/i.exec(name)?.[1].toLowerCase();
-  if (!lone) return decodeTensors(content);
-  if (inputs.length !== 1) throw bad(`a .${lone} file is read for a model with one input`);
+): Promise<NamedTensors> {
+  const ending = endingOf(name);
+  if (ending === null) return fromCanonical(content);
+  if (ending === "json") return fromJson(content, inputs);
+  if (ending === "npz") return fromNpz(content, inputs);
+  if (inputs.length !== 1) throw bad(`a .${ending} file is read for a model with one input`);
   const [input] = inputs;
-  const tensor = lone === "npy" ? fromNpy(content) : fromCsv(content, input);
+  const tensor = ending === "npy" ? fromNpy(content) : fromCsv(content, input);
   return new Map([[input.name, fitted(tensor, input)]]);
+}
+
+function fromCanonical(content: Uint8Array): NamedTensors {
+  try {
+    return decodeTensors(content);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    throw bad("the file is neither .csv, .npy, .npz, .json nor an input's canonical bytes");
+  }
 }
 
 /** As the declared element type, with the axis that a lone row or a bare column lacks. */
@@ -94,6 +114,23 @@ function fromNpy(content: Uint8Array): Tensor {
   const each = allocate(type, 1) as Uint8Array;
   if (data.length !== count * each.BYTES_PER_ELEMENT) throw bad("the .npy file is cut off");
   return tensorOf(type, shape, fromBytes(type, data));
+}
+
+/** Arrays by the inputs' names; an only array needs no name where there is an only input. */
+async function fromNpz(content: Uint8Array, inputs: readonly Input[]): Promise<NamedTensors> {
+  const files = [...(await unzip(content))];
+  if (!files.length) throw bad("the .npz file holds no array");
+  const [first, ...others] = inputs;
+  const isBare = first && !others.length && files.length === 1 && files[0][0] === "arr_0.npy";
+  return new Map(
+    files.map(([file, array]) => {
+      if (!file.endsWith(".npy")) throw bad(`the .npz file holds "${file}", which is no array`);
+      const name = file.slice(0, -".npy".length);
+      const input = inputs.find((one) => one.name === name) ?? (isBare ? first : undefined);
+      if (!input) throw bad(`the model has no input "${name}"`);
+      return [input.name, fitted(fromNpy(array), input)];
+    }),
+  );
 }
 
 const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;

@@ -4,6 +4,7 @@
 import { Refused, equal, hex, sha256, utf8 } from "./bytes.js";
 import { type Kernels, loadKernels } from "./kernels.js";
 import { ownKernels } from "./own-kernels.js";
+import { isReadByModel, readInput } from "./inputs.js";
 import { encode } from "./msgpack.js";
 import { isSigned } from "./ledger/ed25519.js";
 import { type TrustedRoot, readGenesis } from "./ledger/genesis.js";
@@ -51,14 +52,21 @@ export interface Verification {
   readonly kernels: string | null;
 }
 
-/** What `verify` is given; files as their bytes. */
+/** A file with its name, which messages then tell. */
+export interface NamedFile {
+  readonly name: string;
+  readonly content: Uint8Array;
+}
+
+/** What `verify` is given; files as their bytes, or with their names. */
 export interface Evidence {
-  readonly receipt: Uint8Array;
-  readonly model?: Uint8Array;
-  /** The input's canonical bytes (TENSOR-50), or its tensors by name. */
-  readonly input?: Uint8Array | NamedTensors;
+  readonly receipt: Uint8Array | NamedFile;
+  readonly model?: Uint8Array | NamedFile;
+  /** The input's canonical bytes (TENSOR-50), its tensors by name, or a file that `readInput`
+   * reads as the model declares. */
+  readonly input?: Uint8Array | NamedTensors | NamedFile;
   /** The `genesis.json` that is trusted beforehand. */
-  readonly genesis?: Uint8Array;
+  readonly genesis?: Uint8Array | NamedFile;
   /** Kernels to compute with; else the package's own. */
   readonly kernels?: Kernels;
 }
@@ -68,6 +76,24 @@ export async function verify(evidence: Evidence): Promise<Verification> {
   const verifier = new Verifier(evidence);
   await verifier.run();
   return verifier.result();
+}
+
+function named(file: Uint8Array | NamedFile, name: string): NamedFile {
+  return file instanceof Uint8Array ? { name, content: file } : file;
+}
+
+/** What `read` makes of a file; where it is refused as malformed, the refusal names the file. */
+async function readAs<T>(
+  { name, content }: NamedFile,
+  kind: string,
+  read: (content: Uint8Array) => Promise<T> | T,
+): Promise<T> {
+  try {
+    return await read(content);
+  } catch (error) {
+    if (!(error instanceof Refused) || !/^(malformed|bad_genesis)/.test(error.code)) throw error;
+    throw new Refused(error.code, `${name} isn't ${kind}: ${error.message}`);
+  }
 }
 
 class Verifier {
@@ -107,7 +133,9 @@ class Verifier {
   }
 
   async run(): Promise<void> {
-    const read = await this.attempt("file", () => readReceipt(this.evidence.receipt));
+    const read = await this.attempt("file", () =>
+      readAs(named(this.evidence.receipt, "the file"), "a receipt", readReceipt),
+    );
     if (!read) return;
     const { file, receipt } = read;
     this.receipt = receipt;
@@ -116,7 +144,7 @@ class Verifier {
     await this.checkInclusion(file, appHash);
     await this.attempt("block", () => this.checkBlock(file, receipt));
     const model = await this.attempt("model", () => this.checkModel(receipt));
-    const input = await this.attempt("input", () => this.checkInput(file, receipt));
+    const input = await this.attempt("input", () => this.checkInput(file, receipt, model));
     await this.attempt("reference", () => this.checkReference(file, receipt));
     await this.attempt("output", () => this.checkOutput(file, receipt, model, input));
   }
@@ -132,7 +160,7 @@ class Verifier {
       return null;
     }
     return this.attempt("root", async () => {
-      const trusted = await readGenesis(genesis);
+      const trusted = await readAs(named(genesis, "the file"), "a genesis", readGenesis);
       if (receipt.chain_id !== trusted.chainId)
         throw new Refused(
           "untrusted_root",
@@ -226,18 +254,28 @@ class Verifier {
       this.note("model", "not checked", "no model file was given");
       return null;
     }
-    const digest = await sha256(model);
-    if (!equal(digest, receipt.model.digest))
+    const file = named(model, "the model file");
+    const digest = await sha256(file.content);
+    if (!equal(digest, receipt.model.digest)) {
+      // Another kind of file is told of as that, what this runner has no use for by its digest.
+      await readAs(file, "an ONNX model", readModel).catch((error: unknown) => {
+        if (error instanceof Refused && error.code.startsWith("malformed")) throw error;
+      });
       throw new Refused(
         "wrong_model",
-        `the model file's digest is ${hex(digest)}, the receipt's model is ${hex(receipt.model.digest)}`,
+        `the digest of ${file.name} is ${hex(digest)}, the receipt's model is ${hex(receipt.model.digest)}`,
       );
+    }
     this.note("model", "holds", "the model file is the one called");
-    return model;
+    return file.content;
   }
 
   /** The input's canonical bytes, where they are the ones committed to. */
-  private async checkInput(file: ReceiptFile, receipt: Receipt): Promise<Uint8Array | null> {
+  private async checkInput(
+    file: ReceiptFile,
+    receipt: Receipt,
+    model: Uint8Array | null,
+  ): Promise<Uint8Array | null> {
     if (!receipt.input) {
       if (receipt.outcome.status !== "refused")
         throw new Refused("wrong_input", "the receipt commits to no input");
@@ -254,11 +292,42 @@ class Verifier {
       this.note("input", "not checked", "no input was given", "missing_input");
       return null;
     }
-    const bytes = input instanceof Uint8Array ? input : encodeTensors(input);
-    if (!equal(await sha256(file.opening.input_salt, bytes), receipt.input))
-      throw new Refused("wrong_input", "the input is not the one the receipt commits to");
-    this.note("input", "holds", "the input is the one committed to");
-    return bytes;
+    // Whatever is read as a model declares it is only as sure as the model.
+    const isByModel =
+      !(input instanceof Uint8Array) && (!("content" in input) || isReadByModel(input.name));
+    const isUnsure = isByModel && !model;
+    const read = await this.inputBytes(input);
+    if (read instanceof Uint8Array) {
+      if (equal(await sha256(file.opening.input_salt, read), receipt.input)) {
+        this.note("input", "holds", "the input is the one committed to");
+        return read;
+      }
+      if (!isUnsure)
+        throw new Refused("wrong_input", "the input is not the one the receipt commits to");
+    }
+    if (isUnsure) {
+      const what =
+        "the input is read as the model declares it, and the model called is not at hand";
+      this.note("input", "not checked", what, "missing_model");
+    } else if (read instanceof Refused) this.note("input", "not checked", read.message, read.code);
+    return null;
+  }
+
+  /** The input's canonical bytes, or why there are none. */
+  private async inputBytes(input: NonNullable<Evidence["input"]>): Promise<Uint8Array | Refused> {
+    if (input instanceof Uint8Array) return input;
+    if (!("content" in input)) return encodeTensors(input);
+    const { name, content } = input;
+    const { model } = this.evidence;
+    try {
+      // Another model may read it the same; where not, that says nothing.
+      const inputs =
+        model && isReadByModel(name) ? readModel(named(model, "").content).inputs : [];
+      return encodeTensors(await readInput(name, content, inputs));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      return new Refused(error.code, `${name} cannot be read as an input: ${error.message}`);
+    }
   }
 
   private async checkReference({ opening }: ReceiptFile, receipt: Receipt): Promise<void> {
@@ -290,7 +359,7 @@ class Verifier {
       return;
     }
     if (!model || !input || !receipt.model || !file.opening) {
-      const what = "without model and input nothing can be computed again";
+      const what = "without the model called and its input nothing can be computed again";
       this.note("output", "not checked", what);
       return;
     }

@@ -48,7 +48,7 @@ const GENESIS: Shape = {
 };
 
 function bad(what: string): Refused {
-  return new Refused("bad_genesis", `the genesis file is malformed: ${what}`);
+  return new Refused("bad_genesis", what);
 }
 
 function record(value: unknown, what: string): Record<string, unknown> {
@@ -101,7 +101,7 @@ export async function readGenesis(content: Uint8Array): Promise<TrustedRoot> {
   if (file.chain_id !== chainId)
     throw new Refused(
       "bad_genesis",
-      `the genesis file says it is of chain ${String(file.chain_id)}, its contents are of ${chainId}`,
+      `it says it is of chain ${String(file.chain_id)}, its contents are of ${chainId}`,
     );
   const validators = genesis.validators as unknown as { public_key: string; power: number }[];
   if (network !== validators.length > 0)

@@ -156,7 +156,7 @@ export function readReceipt(content: Uint8Array): { file: ReceiptFile; receipt: 
   const code = "malformed_receipt";
   if (content.length > MOST_FILE_BYTES)
     throw new Refused(code, `a receipt file has at most ${MOST_FILE_BYTES} bytes`);
-  const file = decode(content, receiptFile, code, "not a receipt file");
+  const file = decode(content, receiptFile, code, "its encoding");
   if (file.file_version !== FILE_VERSION)
     throw new Refused(code, `receipt files of version ${file.file_version} are new`);
   const inside = decode(file.receipt, receipt, code, "the receipt inside");

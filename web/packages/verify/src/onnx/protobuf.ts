@@ -143,7 +143,7 @@ export function* fieldsOf(message: Uint8Array, budget: Budget): Generator<Field>
     const wire = WIRES[Number(tag & 7n)];
     const number = Number(tag >> 3n);
     if (!wire || number < 1 || number >= 2 ** 29)
-      throw new Refused("malformed_model", "an unknown kind of field");
+      throw new Refused("malformed_model", "unknown kind of field");
     if (wire === "varint") yield new Field(number, wire, NOTHING, walker.varint());
     else {
       const size = wire === "fixed32" ? 4 : wire === "fixed64" ? 8 : Number(walker.varint());
