@@ -10,6 +10,7 @@ import importlib
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -77,6 +78,7 @@ def first_word(arguments: Sequence[str]) -> str | None:
 
 def run() -> None:
     """The console script."""
+    warnings.showwarning = _warn
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -87,6 +89,11 @@ def run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_REFUSED
     sys.exit(code)
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning as people read it: one line, not where in the code it arose."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
@@ -64,8 +65,16 @@ def print_reply(answer: Reply, *, as_json: bool) -> None:
         print_json(answer.fields)
         return
     # Where nobody looks at a terminal, nothing is wrapped: ids stay in one piece.
-    width = None if sys.stdout.isatty() else UNWRAPPED
-    console = Console(file=sys.stdout, highlight=False, width=width)
+    if sys.stdout.isatty():
+        _print(answer, Console(file=sys.stdout, highlight=False))
+        return
+    text = io.StringIO()
+    _print(answer, Console(file=text, highlight=False, width=UNWRAPPED))
+    # Columns are filled up to the widest cell: blanks that nobody needs at the end of a line.
+    sys.stdout.write("\n".join(line.rstrip(" ") for line in text.getvalue().split("\n")))
+
+
+def _print(answer: Reply, console: Console) -> None:
     for item in answer.shown:
         console.print(item, soft_wrap=isinstance(item, Text))
 
