@@ -102,8 +102,9 @@ def test_a_nodes_life(tmp_path: Path) -> None:
         status, errors = running.stop()
     assert status == 0
     found = lines(errors)
-    assert [line["event"] for line in found] == ["started", "ready", "block", "request", "stopped"]
-    started, ready, block, request, stopped = found
+    names = ["kernels", "started", "ready", "block", "request", "stopped"]
+    assert [line["event"] for line in found] == names
+    _, started, ready, block, request, stopped = found
     assert (started["height"], stopped["height"]) == (0, 1)
     assert started["chain_id"] == chain_id_of(genesis()) and ready["url"] == running.url
     assert (block["height"], block["transactions"], block["refused"]) == (1, 1, 0)

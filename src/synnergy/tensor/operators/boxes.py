@@ -38,6 +38,15 @@ def _overlaps(corners: Sequence[Array], chosen: int, others: Array, threshold: A
     return real & (common / union > threshold)
 
 
+def _only(array: Array | None, dtype: str, label: str) -> Any:
+    """The one element of an input that may be left out. Raises Refuse."""
+    if array is None:
+        return None
+    if array.size != 1 or array.dtype != dtype:
+        raise Refuse(f"{label} is {array.dtype}{list(array.shape)}, not one {dtype}")
+    return array.reshape(-1)[0]
+
+
 def _suppressed(node: Node, inputs: Sequence[Array | None]) -> Array:
     boxes, scores = arguments.present(inputs, 0), arguments.present(inputs, 1)
     if boxes.ndim != 3 or boxes.shape[2] != 4 or scores.ndim != 3:
@@ -46,16 +55,18 @@ def _suppressed(node: Node, inputs: Sequence[Array | None]) -> Array:
         raise Refuse(f"boxes of shape {boxes.shape} and scores of shape {scores.shape}")
     if boxes.dtype != np.float32 or scores.dtype != np.float32:
         raise Refuse("boxes and scores must be float32")
-    most, overlap, least = (arguments.given(inputs, position) for position in (2, 3, 4))
-    limit = 0 if most is None or not most.size else max(int(most.reshape(-1)[0]), 0)
-    threshold = np.float32(0) if overlap is None else np.float32(overlap.reshape(-1)[0])
+    most = _only(arguments.given(inputs, 2), "int64", "max_output_boxes_per_class")
+    overlap = _only(arguments.given(inputs, 3), "float32", "iou_threshold")
+    least = _only(arguments.given(inputs, 4), "float32", "score_threshold")
+    limit = 0 if most is None else max(int(most), 0)
+    threshold = np.float32(0) if overlap is None else overlap
     centred = arguments.integer(node, "center_point_box", 0, 0, 1) == 1
     rows: list[tuple[int, int, int]] = []
     for batch in range(boxes.shape[0]):
         corners = _corners(boxes[batch], centred)
         for label in range(scores.shape[1]):
             line = scores[batch, label]
-            enough = ~np.isnan(line) if least is None else line > least.reshape(-1)[0]
+            enough = ~np.isnan(line) if least is None else line > least
             places = np.flatnonzero(enough)
             left = places[np.argsort(-line[places], kind="stable")]
             count = 0
