@@ -42,8 +42,9 @@ _BASELINES = ("native-plain", "native-neon")
 
 BUILDS = (*_NATIVE, *_WASM)
 
-#: How reasons begin that are faults of an installation, not limits of a machine.
-_SPOILT = ("is damaged", "can't be")
+
+class Fault(str):
+    """Why a build isn't used, where that is a fault of the installation and no machine's limit."""
 
 
 class NoKernels(RuntimeError):
@@ -112,37 +113,26 @@ def verdict_of(name: str) -> Verdict:
     """Load a build and try it on every vector. Raises WrongEnvironment."""
     check_environment()
     runtime = build_named(name)
-    if isinstance(runtime, str):
-        wrong = runtime.startswith(_SPOILT)
-        return (
-            _told(Verdict(name, None, runtime, wrong=wrong))
-            if wrong
-            else Verdict(name, None, runtime)
-        )
-    reason = ""
+    reason = runtime if isinstance(runtime, str) else _why_not(runtime)
+    if isinstance(reason, Fault):
+        warnings.warn(f"kernels are not used: {name} {reason}", RuntimeWarning, stacklevel=2)
+    if reason or isinstance(runtime, str):
+        return Verdict(name, None, reason, wrong=isinstance(reason, Fault))
+    return Verdict(name, runtime, vectors=len(known_vectors()))
+
+
+def _why_not(runtime: Runtime) -> str:
+    """Why a build that was loaded isn't to be used, tried on every vector; nothing where it is."""
     try:
         replayer = runtime.replayer()
         if sources() not in (0, replayer.sources()):
-            reason = "is of other sources than these: `make kernels` builds it anew"
-            return _told(Verdict(name, None, reason, wrong=True))
+            return Fault("is of other sources than these: `make kernels` builds it anew")
         if replayer.memory((0, 0), 1).run(np.zeros(0, np.int64)):
-            return Verdict(name, None, "doesn't fuse multiply-adds on this processor")
-        vectors = known_vectors()
-        wrong = ((vector.name, failure(replayer, vector)) for vector in vectors)
-        reason = next((f"is wrong: {key}: {what}" for key, what in wrong if what), "")
+            return "doesn't fuse multiply-adds on this processor"
+        wrong = ((vector.name, failure(replayer, vector)) for vector in known_vectors())
+        return next((Fault(f"is wrong: {key}: {what}") for key, what in wrong if what), "")
     except (OSError, ValueError, MemoryError, wasmtime.WasmtimeError) as error:
-        vectors = ()
-        reason = f"can't be tried: {error}"
-    if reason:
-        return _told(Verdict(name, None, reason, wrong=True))
-    return Verdict(name, runtime, vectors=len(vectors))
-
-
-def _told(verdict: Verdict) -> Verdict:
-    """A warning of a build that should have run, but can't be trusted."""
-    reason = f"kernels are not used: {verdict.name} {verdict.reason}"
-    warnings.warn(reason, RuntimeWarning, stacklevel=3)
-    return verdict
+        return Fault(f"can't be tried: {error}")
 
 
 @functools.cache
@@ -174,12 +164,15 @@ def build_named(name: str) -> Runtime | str:
     if not path.exists():
         return "isn't installed"
     if _digest(path) != hashlib.sha256(path.read_bytes()).hexdigest():
-        return "is damaged, or nobody recorded what it was made as: `make kernels` builds it anew"
+        damaged = "is damaged, or nobody recorded what it was made as"
+        return Fault(f"{damaged}: `make kernels` builds it anew")
     needs = _NATIVE.get(name, 0)
     if needs:
         level = _processor()
         if level is None:
-            return "can't be chosen: the build that tells what the processor has isn't usable"
+            return Fault(
+                "can't be chosen: the build that tells what the processor has isn't usable"
+            )
         if not needs & level:
             return "needs a newer processor"
     try:
@@ -187,7 +180,7 @@ def build_named(name: str) -> Runtime | str:
     except OSError:
         return "isn't for this machine"
     except wasmtime.WasmtimeError as error:
-        return f"can't be compiled: {error}"
+        return Fault(f"can't be compiled: {error}")
 
 
 def _digest(path: Path) -> str:
