@@ -199,13 +199,18 @@ class Builder:
         size: int,
         emit: Callable[[Builder, Operand, Buffer], None],
     ) -> Buffer:
-        """`size` bytes that kernels make of a constant once, before any run: `emit` adds the steps
-        that fill the buffer from the operand. `form` tells it from others made of the same."""
+        """`size` bytes that kernels make of an operand: `emit` adds the steps that fill them.
+
+        Of a constant they are made once, before any run, and `form` tells them from others made of
+        the same; of what a run computes, and of nothing, among the steps of the run.
+        """
+        if source.const is None or not source.elements:
+            place = self.temporary(size)
+            emit(self, source, place)
+            return place
         key = (source.buffer, (*form, source.offset, source.shape))
         made = self.weights.made.get(key)
         if made is None:
-            if source.const is None:
-                raise ValueError("only a constant can be prepared")
             made = self.weights.made[key] = Buffer(size)
             self._place(made)
             inner = Builder(Weights())

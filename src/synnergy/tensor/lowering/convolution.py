@@ -210,11 +210,7 @@ def _lanes(
     def pack(target: Builder, source: Operand, place: Buffer) -> None:
         target.step(Step.CONV_PACK_F32, place, source, groups, filters, terms, each)
 
-    if weights.const is not None:
-        panels = builder.prepared(("lanes", groups), weights, 4 * each * groups, pack)
-    else:
-        panels = builder.temporary(4 * each * groups)
-        pack(builder, weights, panels)
+    panels = builder.prepared(("lanes", groups), weights, 4 * each * groups, pack)
     rows, width = math.prod(geometry.output[:2]), geometry.output[2]
     apart = geometry.flat or not geometry.padded  # padded bands are of one depth
     band = min(rows, max(1, _BAND // width)) if apart else rows

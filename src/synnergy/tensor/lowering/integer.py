@@ -63,11 +63,7 @@ def _packed(builder: Builder, b: Operand, count: int, size: int, walk: Sequence[
     def pack(target: Builder, source: Operand, place: Buffer) -> None:
         target.step(Step.INT8_PACK, place, source, b.code, count, *walk, size)
 
-    if b.const is not None and b.elements:
-        return builder.prepared(("int8", count, *walk), b, size * count, pack)
-    place = builder.temporary(size * count)
-    pack(builder, b, place)
-    return place
+    return builder.prepared(("int8", count, *walk), b, size * count, pack)
 
 
 def _off_middle(builder: Builder, zero: Operand | None, dtype: str) -> Operand | None:

@@ -63,12 +63,8 @@ def packed(builder: Builder, b: Factor, batch: Sequence[tuple[int, int]]) -> Buf
         shape = (b.k, b.n, b.row, b.column)
         target.step(Step.PACK_B_F32, place, wide, *shape, len(batch), *walk)
 
-    if b.operand.const is not None and b.k:
-        form = ("panels", b.k, b.n, b.row, b.column, *walk)
-        return builder.prepared(form, b.operand, size, pack)
-    place = builder.temporary(size)
-    pack(builder, b.operand, place)
-    return place
+    form = ("panels", b.k, b.n, b.row, b.column, *walk)
+    return builder.prepared(form, b.operand, size, pack)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

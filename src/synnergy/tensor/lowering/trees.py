@@ -94,21 +94,14 @@ def _regression(site: Site, x: Operand, model: reference.Regressor) -> Operand |
     return scores if final else final_scores(builder, scores, model.transform)
 
 
-@lowers("TreeEnsembleRegressor", domain=read.DOMAIN)
+@lowers("TreeEnsembleRegressor", "TreeEnsemble", domain=read.DOMAIN)
 def regressor(site: Site) -> list[Operand] | None:
     x = site.inputs[0]
     if x is None:
         return None
-    result = _regression(site, x, reference.regressor(site.node, x.dtype))
-    return None if result is None else [result]
-
-
-@lowers("TreeEnsemble", domain=read.DOMAIN)
-def ensemble(site: Site) -> list[Operand] | None:
-    x = site.inputs[0]
-    if x is None:
-        return None
-    result = _regression(site, x, reference.ensemble(site.node, x.dtype))
+    newer = site.node.operator == "TreeEnsemble"
+    read_model = reference.ensemble if newer else reference.regressor
+    result = _regression(site, x, read_model(site.node, x.dtype))
     return None if result is None else [result]
 
 
